@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup.h - one leaf control group per start of a dyno, on cgroup v2, v1 or both: find the trees,
+ * make the leaf with its limits, put a process in, read what it did, kill, remove.
+ *
+ * Not here: which limits a size has (model/size.h), the cgroup namespace, what an OOM kill means
+ * for the dyno.  Nothing is ever moved by process id: a process joins by itself (v1) or is born
+ * inside (v2), which is both exact and, on v1, four orders of magnitude cheaper.
+ */
+#ifndef DYNO_CGROUP_H
+#define DYNO_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dyno.h>
+
+/* Where the trees are mounted. Source: file-hierarchy(7), systemd's and every container's place. */
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+/* The one directory of ours in each tree; the leaves are its children. */
+#define CGROUP_PARENT "dyno"
+
+/* Longest leaf name with its NUL. Source: NAME_MAX of kernfs, 255. */
+#define CGROUP_NAME_BYTES 256
+
+/**
+ * enum cgroup_kind - what this host offers to this caller.
+ * @CGROUP_NONE: no limits can be set; cgroup_host.reason says why
+ * @CGROUP_V1: one tree per controller
+ * @CGROUP_V2: one tree for all
+ * @CGROUP_HYBRID: controllers as on v1, and a v2 tree without controllers, used to start inside
+ *                 and to kill
+ */
+enum cgroup_kind { CGROUP_NONE, CGROUP_V1, CGROUP_V2, CGROUP_HYBRID };
+
+/* The trees a leaf may live in. Co-mounted v1 controllers count once, as the first named. */
+enum cgroup_tree {
+	CGROUP_TREE_UNIFIED,
+	CGROUP_TREE_MEMORY,
+	CGROUP_TREE_CPU,
+	CGROUP_TREE_PIDS,
+	CGROUP_TREE_CPUACCT,
+	_CGROUP_TREE_MAX
+};
+
+/* Bits of cgroup_host.controllers and .missing. */
+#define CGROUP_HAS_MEMORY (1U << 0)
+#define CGROUP_HAS_CPU	  (1U << 1)
+#define CGROUP_HAS_PIDS	  (1U << 2)
+#define CGROUP_HAS_SWAP	  (1U << 3) /* memory+swap accounting */
+#define CGROUP_HAS_KILL	  (1U << 4) /* cgroup.kill, Linux 5.14 */
+#define CGROUP_HAS_ALL	  (CGROUP_HAS_MEMORY | CGROUP_HAS_CPU | CGROUP_HAS_PIDS)
+
+/**
+ * struct cgroup_layout - where the trees are, found by cgroup_layout_find() or by a test.
+ * @mount: mount point of each tree, "" where there is none
+ * @own: path of the calling process in each tree, relative to the mount point, starting with "/"
+ */
+struct cgroup_layout {
+	char mount[_CGROUP_TREE_MAX][128];
+	char own[_CGROUP_TREE_MAX][512];
+};
+
+/**
+ * struct cgroup_host - the trees opened for use; zero-initialised it is not usable, see
+ * cgroup_host_open().
+ * @kind: see enum cgroup_kind
+ * @parent_fd: our directory (CGROUP_PARENT) in each tree, O_PATH; -EBADF where there is none
+ * @controllers: CGROUP_HAS_* that a leaf will have
+ * @reason: why there is no limit, or which controllers are missing and where; "" when all is well
+ * @fix: the command that mends it, "" where there is none
+ */
+struct cgroup_host {
+	enum cgroup_kind kind;
+	int parent_fd[_CGROUP_TREE_MAX];
+	unsigned int controllers;
+	char reason[224];
+	char fix[160];
+};
+
+/**
+ * struct cgroup_limits - limits of a leaf; 0 stands for "no limit" everywhere.
+ * @memory_bytes: memory without swap above which the group must swap or reclaim
+ * @memory_swap_bytes: memory and swap together above which the kernel kills (the hard mark); at
+ *                     least @memory_bytes. Where swap cannot be counted the kernel kills at this
+ *                     much memory
+ * @pids: processes and threads
+ * @cpu_shares: relative weight, 1024 = one share (v1 scale)
+ * @cpu_quota_usec: CPU time per @cpu_period_usec
+ * @cpu_period_usec: 0: 100000
+ */
+struct cgroup_limits {
+	uint64_t memory_bytes;
+	uint64_t memory_swap_bytes;
+	uint64_t pids;
+	uint64_t cpu_shares;
+	uint64_t cpu_quota_usec;
+	uint64_t cpu_period_usec;
+};
+
+/**
+ * struct cgroup_leaf - one dyno's group.  Its descriptors are close-on-exec.
+ * @kind: CGROUP_NONE: nothing was made and every operation on it succeeds without effect
+ * @name: directory name below CGROUP_PARENT, the same in each tree
+ * @clone_fd: the v2 directory, for CLONE_INTO_CGROUP; -EBADF where there is no v2 tree
+ * @tasks_fd: v1 "tasks" files for cgroup_join_self(); -EBADF where not needed
+ * @clone_into: clone3() must be given @clone_fd: on v2 always, on a hybrid for cgroup.kill
+ */
+struct cgroup_leaf {
+	enum cgroup_kind kind;
+	char name[CGROUP_NAME_BYTES];
+	int clone_fd;
+	int tasks_fd[_CGROUP_TREE_MAX];
+	bool clone_into;
+};
+
+/** CGROUP_LEAF_INIT - a leaf that holds nothing; for _cleanup_cgroup_leaf_ and join. */
+#define CGROUP_LEAF_INIT                                          \
+	{                                                         \
+		.clone_fd = -9, .tasks_fd = {-9, -9, -9, -9, -9}, \
+	}
+
+/**
+ * cgroup_layout_find() - read the trees out of mountinfo and /proc/PID/cgroup texts.  Pure.
+ * @mountinfo, @mountinfo_len: as of proc(5); need not be NUL-terminated
+ * @self, @self_len: the text of /proc/self/cgroup
+ * @ret: first mount of each tree; a tree mounted nowhere stays ""
+ * Return: 0; -EINVAL where neither text holds a well-formed line.
+ */
+int cgroup_layout_find(const char *mountinfo, size_t mountinfo_len, const char *self,
+		       size_t self_len, struct cgroup_layout *ret);
+
+/**
+ * cgroup_host_open() - find the trees and make our directory in each.
+ * @root: CGROUP_ROOT, or the root of a fake tree in tests
+ * @ret: cgroup_host_done() releases it
+ *
+ * As root the directory is at the root of each tree; without, in the delegated part of the v2 tree
+ * that holds the caller.  The usual places are tried first, by statfs; mountinfo is read only
+ * where they are not there.
+ * Return: 0 also where no limits can be set: @ret->kind is CGROUP_NONE then and ->reason says why;
+ * -errno when the host itself failed.
+ */
+int cgroup_host_open(const char *root, struct cgroup_host *ret, struct dyno_err *err);
+
+/** cgroup_host_open_layout() - the same on trees that are already known; tests use it. */
+int cgroup_host_open_layout(const struct cgroup_layout *layout, bool root, struct cgroup_host *ret,
+			    struct dyno_err *err);
+
+/** cgroup_host_done() - closes the descriptors; the directories stay. */
+void cgroup_host_done(struct cgroup_host *host);
+
+/**
+ * cgroup_leaf_create() - a fresh leaf with its limits, ready to be joined.
+ * @name: one path component; an empty group of that name that was left behind is replaced
+ * @limits: NULL: none
+ * @ret: cgroup_leaf_done() closes it, cgroup_leaf_remove() removes the group
+ *
+ * A limit whose controller is missing is left out: compare @host->controllers where it matters.
+ * Return: 0 or -errno; nothing is left behind on failure.
+ * Errors: ERR_CGROUP: -EBUSY (a live group of that name), -EINVAL (the name), -errno.
+ */
+int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
+		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
+		       struct dyno_err *err);
+
+/**
+ * cgroup_leaf_limit() - write limits to a leaf that exists.  A value of 0 is not written: a fresh
+ * leaf has no limits.
+ * Return: 0 or -errno. Errors: ERR_CGROUP with file and value.
+ */
+int cgroup_leaf_limit(const struct cgroup_host *host, const char *name,
+		      const struct cgroup_limits *limits, struct dyno_err *err);
+
+/**
+ * cgroup_join_self() - move the calling thread into the v1 trees of the leaf.  [child]
+ *
+ * Writes "0" to each "tasks" file, never to cgroup.procs, which waits for an RCU grace period
+ * (12 ms measured). The v2 tree is entered by CLONE_INTO_CGROUP only.
+ * Return: 0 or -errno. Context: the child, before it has threads or children.
+ */
+int cgroup_join_self(const struct cgroup_leaf *leaf);
+
+/** cgroup_leaf_joined() - close the descriptors that only a launch needs. */
+void cgroup_leaf_joined(struct cgroup_leaf *leaf);
+
+/** cgroup_leaf_done() - close all descriptors; the group stays. */
+void cgroup_leaf_done(struct cgroup_leaf *leaf);
+#define _cleanup_cgroup_leaf_ _cleanup_(cgroup_leaf_done)
+
+/**
+ * cgroup_leaf_kill() - SIGKILL to every process of the leaf, however fast they fork.
+ * Return: 0; -EOPNOTSUPP where there is no v2 tree or no cgroup.kill: kill pid 1 of the dyno's pid
+ * namespace instead, then the leaf must become empty; -ENOENT (no such leaf); -errno.
+ */
+int cgroup_leaf_kill(const struct cgroup_host *host, const char *name);
+
+/**
+ * cgroup_leaf_empty() - whether no process is left in any tree of the leaf.
+ * Return: 1, 0, or -errno; a leaf that does not exist is empty.
+ */
+int cgroup_leaf_empty(const struct cgroup_host *host, const char *name);
+
+/**
+ * cgroup_leaf_remove() - remove the leaf and groups below it from each tree.
+ *
+ * A dying process keeps a group busy for a moment: retried for at most CGROUP_REMOVE_MS.
+ * Return: 0 (also when there is none); -EBUSY when processes stay in it; -errno.
+ */
+int cgroup_leaf_remove(const struct cgroup_host *host, const char *name);
+
+/* How long cgroup_leaf_remove() waits for dying processes. Source: measured, see cgroup.c. */
+#define CGROUP_REMOVE_MS 200U
+
+/**
+ * cgroup_leaf_oom_kills() - processes of the leaf that the kernel killed for memory.
+ * Return: 0; -EOPNOTSUPP without a memory controller; -ENOENT; -errno.
+ */
+int cgroup_leaf_oom_kills(const struct cgroup_host *host, const char *name, uint64_t *ret);
+
+/**
+ * cgroup_each_leaf() - the leaves whose name ends in @suffix ("" for all), each once, whichever
+ * trees it is in.  The callback may remove the leaf; its non-zero return ends the walk.
+ * Return: 0, what the callback returned, or -errno.
+ */
+typedef int (*cgroup_leaf_fn)(void *data, const char *name);
+int cgroup_each_leaf(const struct cgroup_host *host, const char *suffix, cgroup_leaf_fn fn,
+		     void *data);
+
+#endif

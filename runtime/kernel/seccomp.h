@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * seccomp.h - puts the compiled-in system call filter on the calling process.  The policy is
+ * runtime/seccomp/default.policy, compiled at build time: at run time nothing is parsed, allocated
+ * or linked for it.  Filters of users and of OCI bundles are not this module's.
+ */
+#ifndef DYNO_SECCOMP_H
+#define DYNO_SECCOMP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/filter.h>
+
+/**
+ * enum seccomp_profile - the filters compiled in.
+ * @SECCOMP_PROFILE_NONE: no filter
+ * @SECCOMP_PROFILE_DEFAULT: what an app may do, see default.policy
+ */
+enum seccomp_profile { SECCOMP_PROFILE_NONE, SECCOMP_PROFILE_DEFAULT, _SECCOMP_PROFILE_MAX };
+
+/**
+ * seccomp_profile_load() - filter the calling thread and all it starts, from now on.  [child]
+ *
+ * Should: be the last step before execve.
+ * Mustn't: be called before no_new_privs is set, unless with CAP_SYS_ADMIN in the current user
+ * namespace: the kernel says EACCES.
+ * Return: 0 or -errno (-EACCES; -EINVAL and -ENOSYS: a kernel without seccomp filters).
+ */
+int seccomp_profile_load(enum seccomp_profile profile);
+
+/**
+ * seccomp_profile_program() - the program of a profile for an architecture, for tests and tools.
+ * @audit_arch: AUDIT_ARCH_X86_64 or AUDIT_ARCH_AARCH64
+ * @ret_len: instructions
+ * Return: static memory; NULL when there is no such program (SECCOMP_PROFILE_NONE included).
+ */
+const struct sock_filter *seccomp_profile_program(enum seccomp_profile profile, uint32_t audit_arch,
+						  size_t *ret_len);
+
+#endif
