@@ -1,0 +1,1 @@
+export SHAPES_PROFILE="$SHAPES_PROFILE,second"
