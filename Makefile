@@ -13,10 +13,19 @@ SHELL := /bin/bash
 VERSION := 0.1.0
 O       ?= build
 prefix  ?= /usr/local
+bindir      = $(DESTDIR)$(prefix)/bin
+libexecdir  = $(DESTDIR)$(prefix)/libexec/dyno
+includedir  = $(DESTDIR)$(prefix)/include
+mandir      = $(DESTDIR)$(prefix)/share/man
+completedir = $(DESTDIR)$(prefix)/share/bash-completion/completions
 CC      := gcc
 AR      := gcc-ar
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
+# Builds use every core unless the caller says otherwise.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 CSTD     := -std=gnu17
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
@@ -104,7 +113,7 @@ BINS += $(O)/dyno
 $(O)/dyno: $(call obj,$(CLI_SRC)) $(CORE_LIB)
 	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) $(LINKPIE) -o $@ $(filter %.o %.a,$^) $(DYNO_LIBS)
 
-all: $(BINS)
+all: $(BINS) ## build/dyno and its helpers, runnable in place (the default)
 
 # ---- unit tests ------------------------------------------------------------------------------
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
@@ -112,12 +121,33 @@ $(O)/unit/%: $(O)/obj/tests/unit/%.o $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) -lcmocka $(DYNO_LIBS)
 
-.PHONY: unit
-unit: $(UNIT_BINS)
-	$(Q)fail=0; for t in $(UNIT_BINS); do $$t || fail=1; done; exit $$fail
+.PHONY: units unit
+units: $(UNIT_BINS)
+
+unit: units ## run the unit tests of this build
+	$(Q)tests/run --unit $(UNIT_BINS)
+
+# ---- installation ----------------------------------------------------------------------------
+HELPERS := $(O)/dyno-unpack $(O)/dyno-pack
+
+.PHONY: install
+install: all $(HELPERS) ## install below $(DESTDIR)$(prefix)
+	install -d $(bindir) $(libexecdir) $(includedir) $(completedir)
+	install -m 755 $(O)/dyno $(bindir)/dyno
+	install -m 755 $(HELPERS) $(libexecdir)/
+	install -m 644 include/dyno.h $(includedir)/dyno.h
+	install -m 644 $(COMPLETION) $(completedir)/dyno
+	$(Q)for page in $(MANPAGES); do \
+		install -v -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; done
 
 .PHONY: clean
-clean:
+clean: ## remove the build directory
 	rm -rf $(O)
+
+.PHONY: help
+help: ## this list
+	@echo 'targets (O=DIR SAN=1 WERROR=1 FAULT=1 COV=1 V=1 as variables):'
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST) | sort -u
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -11,7 +11,7 @@ slug_tree    = $(shell find $(SLUG_DIR)/$(1) -type f -not -name '*.mo' -not -pat
 	-not -path '*/__pycache__/*')
 
 .PHONY: slugs
-slugs: $(SLUG_FILES)
+slugs: $(SLUG_FILES) ## the sample slugs, in build/slugs
 
 $(SLUG_OUT)/guestbook.tree: $(call slug_tree,guestbook) $(SLUG_DIR)/vendor.py
 	$(call say,VENDOR,$@)rm -rf $@.new && mkdir -p $@.new && \

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# Packages, demonstration, tests and benchmarks.  Tests run against builds of their own: build/fault
+# has the fault points, build/san the sanitizers; build/dyno has neither.
+
+# ---- packages --------------------------------------------------------------------------------
+DEPS_BUILD := build-essential pkg-config scdoc libarchive-dev libisal-dev nettle-dev \
+	libacl1-dev libxml2-dev liblzma-dev libzstd-dev libbz2-dev liblz4-dev zlib1g-dev libicu-dev \
+	libseccomp-dev libcap-dev
+DEPS_SLUGS := python3 $(SLUG_PYTHON) libpq5 nodejs
+DEPS_TEST  := libcmocka-dev bats jq curl procps util-linux iproute2 strace uidmap
+DEPS_FUZZ  := clang llvm libclang-rt-14-dev
+DEPS_LINT  := clang-format clang-tidy cppcheck shellcheck
+DEPS_BENCH := bubblewrap crun isal libarchive-tools
+DEPS_VM    := qemu-system-x86 busybox-static cpio kmod
+
+.PHONY: deps
+deps: ## install by apt what builds, slugs and tests need
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_TEST)
+
+# ---- seeing it work --------------------------------------------------------------------------
+# Recipes of several builds run make again for each: packages come first, and every build has its
+# own O.
+submake := $(MAKE) --no-print-directory
+
+.PHONY: demo
+demo: ## install, build, and show the guestbook serve, write, restart and forget
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) curl jq
+	$(Q)$(submake) all slugs
+	$(Q)tests/examples/demo.sh $(O)
+
+# ---- tests -----------------------------------------------------------------------------------
+BATS_SRC := $(sort $(wildcard tests/integration/*.bats))
+run_tests = DYNO=$(abspath $(O))/fault/dyno SLUGS=$(abspath $(O))/slugs \
+	tests/run --unit $(UNIT_SRC:tests/unit/%.c=$(O)/fault/unit/%) \
+	--sanitized $(UNIT_SRC:tests/unit/%.c=$(O)/san/unit/%) --bats $(BATS_SRC)
+
+.PHONY: test-builds check check-long
+test-builds:
+	$(Q)$(submake) deps
+	$(Q)$(submake) all slugs
+	$(Q)$(submake) O=$(O)/fault FAULT=1 all units
+	$(Q)$(submake) O=$(O)/san SAN=1 units
+
+check: test-builds ## unit and integration tests; the last line is "N passed, N failed"
+	$(Q)$(run_tests)
+
+check-long: test-builds ## the same with every loop in full length
+	$(Q)DYNO_LONG=1 FILE_TIMEOUT=14400 BATS_TEST_TIMEOUT=7200 $(run_tests)
+
+.PHONY: lint
+lint: ## layers, format, analysers, and what no test names
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT)
+	$(Q)$(submake) $(O)/.lint-ready
+	$(Q)O=$(O) LINT_FLAGS='$(CSTD) $(CPPFLAGS)' tests/lint/run
+
+# Analysers read the generated headers too.
+.PHONY: $(O)/.lint-ready
+$(O)/.lint-ready: $$(GEN)
+
+.PHONY: check-vm
+check-vm: ## the integration tests on Debian's kernel with cgroup v2 only, in a virtual machine
+	$(Q)tests/helpers/deps $(DEPS_VM)
+	$(Q)$(submake) test-builds
+	$(Q)tests/vm/check-vm.sh $(O)
+
+# ---- measurements ----------------------------------------------------------------------------
+BENCH_BINS := $(O)/bench/pairs $(O)/bench/floor $(O)/bench/floor-init
+
+$(O)/bench/pairs: tests/bench/pairs.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $<
+
+.PHONY: bench
+bench: ## time a warm start beside the floor program, crun and bwrap
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH)
+	$(Q)$(submake) all slugs bench-programs
+	$(Q)tests/bench/start.sh $(O)
+
+.PHONY: bench-programs
+bench-programs: $$(BENCH_BINS)
