@@ -40,13 +40,18 @@ void err_hint(struct dyno_err *err, const char *fmt, ...) _printf_(2, 3);
 void err_context(struct dyno_err *err, const char *fmt, ...) _printf_(2, 3);
 
 /**
- * err_format() - the whole text: "msg: errno text [class]\nhint: ..." without a last newline.
- * @buf: at least ERR_TEXT_BYTES
- * Return: the length written.
+ * err_format() - the whole text for people: "msg: errno text\nhint: ..." without a last newline.
+ * @buf: at least ERR_TEXT_BYTES, or the text is cut
+ *
+ * The errno's text stands only where @err has one, the hint only where one was set.  Control bytes
+ * become '?', except a newline within the hint: no name from a slug can draw on a terminal or
+ * imitate a hint.
+ * Return: the length written, without the NUL.
  */
 size_t err_format(const struct dyno_err *err, char *buf, size_t size);
 
-/** err_errno_text() - what strerror() says, without its locale machinery; never NULL. [child] */
+/** err_errno_text() - what strerror() says, without its locale machinery; never NULL, "unknown
+ * error" where the list has no text. [child] */
 const char *err_errno_text(int num);
 
 /** err_class_find() - number of a dotted class name. Return: the number, or -ENOENT. */

@@ -30,6 +30,9 @@ static inline int take_fd(int *fd)
 
 /**
  * fd_read_full() / fd_write_full() - the whole of @len, or less only at the end of file.
+ *
+ * On a non-blocking descriptor a write waits for room, and so does a read once it has begun; a
+ * read that finds nothing at all returns -EAGAIN.
  * Return: bytes moved, or -errno. Context: any, [child]
  */
 ssize_t fd_read_full(int fd, void *buf, size_t len);

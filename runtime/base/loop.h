@@ -23,6 +23,7 @@ typedef void (*loop_timer_fn)(struct loop *loop, void *data);
 struct loop_source {
 	int fd; /* -1: free */
 	short events;
+	bool fresh; /* added after the last poll: its slot's results belong to an earlier source */
 	loop_io_fn fn;
 	void *data;
 };
@@ -47,7 +48,7 @@ struct loop {
 
 void loop_init(struct loop *loop);
 
-/** loop_add() - watch @fd (borrowed). Return: 0, or -ENOSPC. */
+/** loop_add() - watch @fd (borrowed). Return: 0, -EEXIST (watched already), -ENOSPC. */
 int loop_add(struct loop *loop, int fd, short events, loop_io_fn fn, void *data);
 
 /** loop_remove() - stop watching @fd; unknown ones are ignored. */

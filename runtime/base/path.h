@@ -28,6 +28,7 @@ int path_mkdir_p(int dirfd, const char *path, mode_t mode);
 
 /**
  * path_remove_tree() - remove @name under @dirfd with all below, by descriptors.
+ * @name: one component, no slash; a file or a link is removed as such
  *
  * Never follows a symlink, never crosses into another mount (those entries are left and -EXDEV is
  * returned), needs memory and descriptors of constant size whatever the depth; directories of

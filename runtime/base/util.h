@@ -15,6 +15,7 @@
 #define _unused_            __attribute__((unused))
 #define _noreturn_          __attribute__((noreturn))
 #define _printf_(f, a)      __attribute__((format(printf, f, a)))
+#define DYNO_PUBLIC         __attribute__((visibility("default"))) /* a symbol of dyno.h */
 #define ARRAY_SIZE(a)       (sizeof(a) / sizeof((a)[0]))
 #define STRLEN(literal)     (sizeof(literal) - 1)
 #define MIN_OF(a, b)        ((a) < (b) ? (a) : (b))
