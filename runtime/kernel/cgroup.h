@@ -45,12 +45,10 @@ enum cgroup_tree {
 	_CGROUP_TREE_MAX
 };
 
-/* Bits of cgroup_host.controllers and .missing. */
+/* Bits of cgroup_host.controllers. */
 #define CGROUP_HAS_MEMORY (1U << 0)
 #define CGROUP_HAS_CPU	  (1U << 1)
 #define CGROUP_HAS_PIDS	  (1U << 2)
-#define CGROUP_HAS_SWAP	  (1U << 3) /* memory+swap accounting */
-#define CGROUP_HAS_KILL	  (1U << 4) /* cgroup.kill, Linux 5.14 */
 #define CGROUP_HAS_ALL	  (CGROUP_HAS_MEMORY | CGROUP_HAS_CPU | CGROUP_HAS_PIDS)
 
 /**
@@ -68,6 +66,8 @@ struct cgroup_layout {
  * cgroup_host_open().
  * @kind: see enum cgroup_kind
  * @parent_fd: our directory (CGROUP_PARENT) in each tree, O_PATH; -EBADF where there is none
+ * @home: in which tree's directory the files of a controller are: itself, or the tree that it is
+ *        mounted together with
  * @controllers: CGROUP_HAS_* that a leaf will have
  * @reason: why there is no limit, or which controllers are missing and where; "" when all is well
  * @fix: the command that mends it, "" where there is none
@@ -75,6 +75,7 @@ struct cgroup_layout {
 struct cgroup_host {
 	enum cgroup_kind kind;
 	int parent_fd[_CGROUP_TREE_MAX];
+	enum cgroup_tree home[_CGROUP_TREE_MAX];
 	unsigned int controllers;
 	char reason[224];
 	char fix[160];
@@ -106,6 +107,7 @@ struct cgroup_limits {
  * @name: directory name below CGROUP_PARENT, the same in each tree
  * @clone_fd: the v2 directory, for CLONE_INTO_CGROUP; -EBADF where there is no v2 tree
  * @tasks_fd: v1 "tasks" files for cgroup_join_self(); -EBADF where not needed
+ * @id: number of the v2 group, as sockets and other facts of the kernel name it; 0: no v2 tree
  * @clone_into: clone3() must be given @clone_fd: on v2 always, on a hybrid for cgroup.kill
  */
 struct cgroup_leaf {
@@ -113,6 +115,7 @@ struct cgroup_leaf {
 	char name[CGROUP_NAME_BYTES];
 	int clone_fd;
 	int tasks_fd[_CGROUP_TREE_MAX];
+	uint64_t id;
 	bool clone_into;
 };
 
@@ -137,17 +140,21 @@ int cgroup_layout_find(const char *mountinfo, size_t mountinfo_len, const char *
  * @root: CGROUP_ROOT, or the root of a fake tree in tests
  * @ret: cgroup_host_done() releases it
  *
- * As root the directory is at the root of each tree; without, in the delegated part of the v2 tree
- * that holds the caller.  The usual places are tried first, by statfs; mountinfo is read only
- * where they are not there.
+ * As root the directory is at the root of each tree.  Without, it is in the caller's own group
+ * where that is delegated and the caller is alone in it (it then moves itself to a leaf beside, as
+ * v2 wants no processes in inner groups), else beside the caller's group where that is writable.
+ * The usual mount points are tried first, by statfs; mountinfo is read only where nothing is there.
  * Return: 0 also where no limits can be set: @ret->kind is CGROUP_NONE then and ->reason says why;
- * -errno when the host itself failed.
+ * -errno when /proc cannot be read (ERR_CGROUP).
  */
 int cgroup_host_open(const char *root, struct cgroup_host *ret, struct dyno_err *err);
 
-/** cgroup_host_open_layout() - the same on trees that are already known; tests use it. */
-int cgroup_host_open_layout(const struct cgroup_layout *layout, bool root, struct cgroup_host *ret,
-			    struct dyno_err *err);
+/**
+ * cgroup_host_open_layout() - the same on trees that are already known.
+ * @root: act as root does, whoever the caller is
+ */
+void cgroup_host_open_layout(const struct cgroup_layout *layout, bool root,
+			     struct cgroup_host *ret);
 
 /** cgroup_host_done() - closes the descriptors; the directories stay. */
 void cgroup_host_done(struct cgroup_host *host);

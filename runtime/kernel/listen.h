@@ -14,6 +14,7 @@
 #define DYNO_LISTEN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Listeners a fact can name beside the wanted one; more are only counted. */
@@ -38,6 +39,8 @@ enum listen_scope { LISTEN_ANY, LISTEN_LOOPBACK, LISTEN_OTHER };
  * @v6only: an AF_INET6 socket that takes no IPv4
  * @uid: owner, as the user namespace sees it in which the netlink socket was made
  * @inode: number of the socket, as in /proc/PID/fd "socket:[N]"
+ * @cgroup_id: cgroup v2 group in which it was made (st_ino of the directory); 0: the kernel does
+ *             not say
  * @addr: the address in network byte order, 4 or 16 bytes used
  */
 struct listen_socket {
@@ -47,6 +50,7 @@ struct listen_socket {
 	bool v6only;
 	uint32_t uid;
 	uint32_t inode;
+	uint64_t cgroup_id;
 	uint8_t addr[16];
 };
 
@@ -79,9 +83,9 @@ int listen_probe_open(int *ret_fd);
  * @port: host byte order
  * @uid: only sockets of this owner, LISTEN_ANY_UID for all.  In the host's network namespace this
  *       is what tells the dyno's socket from a stranger's: as root each dyno has a uid of its own.
- *       Rootless all dynos of a caller share the caller's uid: there the reservation of the port
- *       (port.h) keeps other dynos off it, and a process of the caller that is no dyno cannot be
- *       told apart by uid.
+ *       Rootless all dynos of a caller share the caller's uid: there listen_fact_keep_cgroup()
+ *       tells them apart; without a v2 tree only the reservation of the port (port.h) keeps other
+ *       dynos off, and a process of the caller that is no dyno looks like one.
  * Return: number of listeners on the port (0: none yet), or -errno.
  */
 int listen_probe_port(int fd, uint16_t port, uint32_t uid, struct listen_fact *ret);
@@ -91,6 +95,15 @@ int listen_probe_port(int fd, uint16_t port, uint32_t uid, struct listen_fact *r
  * Return: number of listeners on the port, or -errno.
  */
 int listen_probe_all(int fd, uint16_t port, uint32_t uid, struct listen_fact *ret);
+
+/**
+ * listen_fact_keep_cgroup() - forget the sockets that were not made in one group.  Pure.
+ * @cgroup_id: cgroup_leaf.id; where that is 0, or the kernel names no groups, nothing is dropped
+ *
+ * Sockets beyond LISTEN_MAX_SOCKETS were never seen and stay counted in n_total only.
+ * Return: number of listeners left on the wanted port.
+ */
+int listen_fact_keep_cgroup(struct listen_fact *fact, uint64_t cgroup_id);
 
 /* Longest "[address]:port" with its NUL. */
 #define LISTEN_TEXT_BYTES 64

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup_leaf.c - the leaves: make, limit, kill, read, remove; see cgroup.h.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "kernel/cgroup_priv.h"
+
+/* The default weight of a group and what it is on v1. Source: cgroup-v2.rst, cpu.weight. */
+#define WEIGHT_DEFAULT 100U
+#define SHARES_DEFAULT 1024U
+
+/* Bounds of cpu.weight. Source: cgroup-v2.rst. */
+#define WEIGHT_MIN 1U
+#define WEIGHT_MAX 10000U
+
+/* Period of CPU quotas. Source: kernel default, cgroup-v2.rst cpu.max. */
+#define PERIOD_USEC 100000U
+
+/* Groups below a leaf that removal follows. Source: nobody inside can make any; one level of a
+ * tool's and one to spare. */
+#define REMOVE_DEPTH 4
+
+/* First and longest pause between tries to remove. Source: measured, an exit ends within 1 ms. */
+#define REMOVE_PAUSE_MIN_NS 200000L
+#define REMOVE_PAUSE_MAX_NS 10000000L
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+struct plan {
+	struct cgroup_write *at;
+	size_t n;
+};
+
+_printf_(5, 6) static void plan_add(struct plan *plan, enum cgroup_tree tree, const char *file,
+				    enum cgroup_absent absent, const char *fmt, ...)
+{
+	struct cgroup_write *w = &plan->at[plan->n++];
+	va_list ap;
+
+	w->tree = tree;
+	w->file = file;
+	w->absent = absent;
+	va_start(ap, fmt);
+	(void)str_vfmt(w->value, sizeof(w->value), fmt, ap);
+	va_end(ap);
+}
+
+static void plan_memory_v1(struct plan *plan, enum cgroup_tree tree,
+			   const struct cgroup_limits *limits)
+{
+	uint64_t both = limits->memory_swap_bytes;
+	uint64_t memory = limits->memory_bytes ? limits->memory_bytes : both;
+
+	if (both != 0)
+		memory = MIN_OF(memory, both);
+	if (memory != 0)
+		plan_add(plan, tree, "memory.limit_in_bytes", CGROUP_ABSENT_FAIL, "%llu",
+			 (unsigned long long)memory);
+	if (both == 0)
+		return;
+	/* memsw may not be below the limit, so it comes second; without swap accounting (booted
+	 * with swapaccount=0) the hard mark bounds the memory alone. */
+	plan_add(plan, tree, "memory.memsw.limit_in_bytes", CGROUP_ABSENT_NEXT, "%llu",
+		 (unsigned long long)both);
+	plan_add(plan, tree, "memory.limit_in_bytes", CGROUP_ABSENT_FAIL, "%llu",
+		 (unsigned long long)both);
+}
+
+static void plan_memory_v2(struct plan *plan, const struct cgroup_limits *limits)
+{
+	const enum cgroup_tree tree = CGROUP_TREE_UNIFIED;
+	uint64_t both = limits->memory_swap_bytes;
+	uint64_t memory = limits->memory_bytes ? limits->memory_bytes : both;
+
+	if (both != 0)
+		memory = MIN_OF(memory, both);
+	if (memory == 0)
+		return;
+	plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu", (unsigned long long)memory);
+	if (both != 0) {
+		plan_add(plan, tree, "memory.swap.max", CGROUP_ABSENT_NEXT, "%llu",
+			 (unsigned long long)(both - memory));
+		plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu",
+			 (unsigned long long)both);
+	}
+	/* An app that lost one of its processes is broken: all or nothing. Linux 4.19. */
+	plan_add(plan, tree, "memory.oom.group", CGROUP_ABSENT_SKIP, "1");
+}
+
+static void plan_cpu_v1(struct plan *plan, enum cgroup_tree tree,
+			const struct cgroup_limits *limits, unsigned long long period)
+{
+	if (limits->cpu_shares != 0)
+		plan_add(plan, tree, "cpu.shares", CGROUP_ABSENT_FAIL, "%llu",
+			 (unsigned long long)limits->cpu_shares);
+	if (limits->cpu_quota_usec == 0)
+		return;
+	if (period != PERIOD_USEC)
+		plan_add(plan, tree, "cpu.cfs_period_us", CGROUP_ABSENT_FAIL, "%llu", period);
+	plan_add(plan, tree, "cpu.cfs_quota_us", CGROUP_ABSENT_FAIL, "%llu",
+		 (unsigned long long)limits->cpu_quota_usec);
+}
+
+static void plan_cpu_v2(struct plan *plan, const struct cgroup_limits *limits,
+			unsigned long long period)
+{
+	/* Proportional, so that default stands for default and shares keep their ratio. */
+	uint64_t weight = limits->cpu_shares / SHARES_DEFAULT * WEIGHT_DEFAULT +
+			  limits->cpu_shares % SHARES_DEFAULT * WEIGHT_DEFAULT / SHARES_DEFAULT;
+
+	if (limits->cpu_shares != 0)
+		plan_add(plan, CGROUP_TREE_UNIFIED, "cpu.weight", CGROUP_ABSENT_FAIL, "%llu",
+			 (unsigned long long)MIN_OF(MAX_OF(weight, WEIGHT_MIN), WEIGHT_MAX));
+	if (limits->cpu_quota_usec != 0)
+		plan_add(plan, CGROUP_TREE_UNIFIED, "cpu.max", CGROUP_ABSENT_FAIL, "%llu %llu",
+			 (unsigned long long)limits->cpu_quota_usec, period);
+}
+
+size_t cgroup_plan(const struct cgroup_host *host, const struct cgroup_limits *limits,
+		   struct cgroup_write *at)
+{
+	struct plan plan = {.at = at};
+	bool v2 = host->kind == CGROUP_V2;
+	unsigned long long period = limits->cpu_period_usec ? limits->cpu_period_usec : PERIOD_USEC;
+
+	if (host->controllers & CGROUP_HAS_MEMORY) {
+		if (v2)
+			plan_memory_v2(&plan, limits);
+		else
+			plan_memory_v1(&plan, host->home[CGROUP_TREE_MEMORY], limits);
+	}
+	if (host->controllers & CGROUP_HAS_CPU) {
+		if (v2)
+			plan_cpu_v2(&plan, limits, period);
+		else
+			plan_cpu_v1(&plan, host->home[CGROUP_TREE_CPU], limits, period);
+	}
+	if ((host->controllers & CGROUP_HAS_PIDS) && limits->pids != 0)
+		plan_add(&plan, host->home[CGROUP_TREE_PIDS], "pids.max", CGROUP_ABSENT_FAIL,
+			 "%llu", (unsigned long long)limits->pids);
+	return plan.n;
+}
+
+/* "NAME/FILE" below our directory. */
+static void leaf_path(char *buf, size_t size, const char *name, const char *file)
+{
+	(void)str_fmt(buf, size, "%s/%s", name, file);
+}
+
+/* Longest path made here. Source: NAME_MAX of both components. */
+#define LEAF_PATH_BYTES (2 * CGROUP_NAME_BYTES + 1)
+
+int cgroup_leaf_limit(const struct cgroup_host *host, const char *name,
+		      const struct cgroup_limits *limits, struct dyno_err *err)
+{
+	struct cgroup_write plan[CGROUP_PLAN_MAX];
+	size_t n;
+
+	if (host->kind == CGROUP_NONE)
+		return 0;
+
+	n = cgroup_plan(host, limits, plan);
+	for (size_t i = 0; i < n; i++) {
+		const struct cgroup_write *w = &plan[i];
+		char path[LEAF_PATH_BYTES];
+		int r;
+
+		leaf_path(path, sizeof(path), name, w->file);
+		r = file_write_at(host->parent_fd[w->tree], path, w->value);
+		if (r == 0 && w->absent == CGROUP_ABSENT_NEXT)
+			i++; /* the file is there: its replacement is not needed */
+		if (r == 0 || (r == -ENOENT && w->absent != CGROUP_ABSENT_FAIL))
+			continue;
+		return err_set(err, ERR_CGROUP, -r, "write %s to %s/%s", w->value, CGROUP_PARENT,
+			       path);
+	}
+	return 0;
+}
+
+/* ---- create and remove ----------------------------------------------------------------------- */
+
+/* Remove the groups below @dir_fd; their processes, if any, make it fail. */
+static int remove_children(int dir_fd, unsigned int depth)
+{
+	DIR *dir;
+	struct dirent *entry;
+	int r = 0;
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		close_fdp(&fd);
+		return r;
+	}
+
+	while (r == 0 && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || str_eq(entry->d_name, ".") ||
+		    str_eq(entry->d_name, ".."))
+			continue;
+		_cleanup_close_ int child =
+			openat(dirfd(dir), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (child >= 0 && depth > 1)
+			r = remove_children(child, depth - 1);
+		if (r == 0 && unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) != 0 &&
+		    errno != ENOENT)
+			r = -errno;
+	}
+	(void)closedir(dir); /* read only */
+	return r;
+}
+
+/* One try in one tree. Return: 0; -EBUSY; -errno. */
+static int remove_in_tree(int parent_fd, const char *name)
+{
+	int r;
+
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	/* A directory of a fake tree says ENOTEMPTY where a group says EBUSY. */
+	if (errno != EBUSY && errno != ENOTEMPTY)
+		return -errno;
+
+	_cleanup_close_ int fd =
+		openat(parent_fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = remove_children(fd, REMOVE_DEPTH);
+	if (r < 0)
+		return r;
+	if (unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	return errno == ENOTEMPTY ? -EBUSY : -errno;
+}
+
+static int remove_once(const struct cgroup_host *host, const char *name)
+{
+	int worst = 0;
+
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
+		int r = host->parent_fd[t] < 0 ? 0 : remove_in_tree(host->parent_fd[t], name);
+
+		if (r < 0 && (worst == 0 || worst == -EBUSY))
+			worst = r;
+	}
+	return worst;
+}
+
+int cgroup_leaf_remove(const struct cgroup_host *host, const char *name)
+{
+	uint64_t deadline = clock_ms() + CGROUP_REMOVE_MS;
+	struct timespec pause = {.tv_nsec = REMOVE_PAUSE_MIN_NS};
+	int r;
+
+	if (host->kind == CGROUP_NONE)
+		return 0;
+	for (;;) {
+		r = remove_once(host, name);
+		if (r != -EBUSY || clock_ms() >= deadline)
+			return r;
+		(void)nanosleep(&pause, NULL); /* a shorter pause only means one more try */
+		pause.tv_nsec = MIN_OF(pause.tv_nsec * 2, REMOVE_PAUSE_MAX_NS);
+	}
+}
+
+static int make_in_tree(int parent_fd, const char *name)
+{
+	int r;
+
+	if (mkdirat(parent_fd, name, 0755) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	/* Left by a launcher that was killed: made anew, so that no limit or counter sticks. */
+	r = remove_in_tree(parent_fd, name);
+	if (r < 0)
+		return r;
+	return mkdirat(parent_fd, name, 0755) == 0 ? 0 : -errno;
+}
+
+static int open_leaf(const struct cgroup_host *host, struct cgroup_leaf *leaf)
+{
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
+		char path[LEAF_PATH_BYTES];
+
+		if (t == CGROUP_TREE_UNIFIED || host->parent_fd[t] < 0)
+			continue;
+		leaf_path(path, sizeof(path), leaf->name, "tasks");
+		leaf->tasks_fd[t] = openat(host->parent_fd[t], path, O_WRONLY | O_CLOEXEC);
+		if (leaf->tasks_fd[t] < 0)
+			return -errno;
+	}
+
+	if (host->parent_fd[CGROUP_TREE_UNIFIED] >= 0) {
+		struct stat st;
+
+		leaf->clone_fd = openat(host->parent_fd[CGROUP_TREE_UNIFIED], leaf->name,
+					O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (leaf->clone_fd < 0 || fstat(leaf->clone_fd, &st) != 0)
+			return -errno;
+		leaf->id = st.st_ino;
+		leaf->clone_into = true;
+	}
+	return 0;
+}
+
+static bool name_is_valid(const char *name)
+{
+	return name[0] != '\0' && name[0] != '.' && strlen(name) < CGROUP_NAME_BYTES &&
+	       !strchr(name, '/') && !strchr(name, '\n');
+}
+
+/* Undo on failure: made trees are removed, those of another live group are not touched. */
+static void unmake(const struct cgroup_host *host, const char *name, int n_trees)
+{
+	for (int t = 0; t < n_trees; t++)
+		if (host->parent_fd[t] >= 0)
+			(void)remove_in_tree(host->parent_fd[t], name); /* gc takes the rest */
+}
+
+static int make_leaf(const struct cgroup_host *host, const char *name, struct dyno_err *err)
+{
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
+		int r = host->parent_fd[t] < 0 ? 0 : make_in_tree(host->parent_fd[t], name);
+
+		if (r == 0)
+			continue;
+		unmake(host, name, t);
+		(void)err_set(err, ERR_CGROUP, -r, "make %s/%s in the %s tree", CGROUP_PARENT, name,
+			      cgroup_trees[t].name);
+		if (r == -EBUSY)
+			err_hint(err, "processes are left in it: see its cgroup.procs");
+		else if (r == -EAGAIN)
+			err_hint(err, "cgroup.max.descendants of a group above is reached");
+		return r;
+	}
+	return 0;
+}
+
+int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
+		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
+		       struct dyno_err *err)
+{
+	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	int r;
+
+	if (!name_is_valid(name))
+		return err_set(err, ERR_CGROUP, EINVAL, "name a control group");
+	leaf.kind = host->kind;
+	(void)str_fmt(leaf.name, sizeof(leaf.name), "%s", name);
+
+	if (host->kind != CGROUP_NONE) {
+		r = make_leaf(host, name, err);
+		if (r < 0)
+			return r;
+		r = limits ? cgroup_leaf_limit(host, name, limits, err) : 0;
+		if (r == 0) {
+			r = open_leaf(host, &leaf);
+			if (r < 0)
+				(void)err_set(err, ERR_CGROUP, -r, "open %s/%s", CGROUP_PARENT,
+					      name);
+		}
+		if (r < 0) {
+			unmake(host, name, _CGROUP_TREE_MAX);
+			return r;
+		}
+	}
+
+	*ret = leaf;
+	leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT; /* handed over */
+	return 0;
+}
+
+void cgroup_leaf_joined(struct cgroup_leaf *leaf)
+{
+	close_fdp(&leaf->clone_fd);
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++)
+		close_fdp(&leaf->tasks_fd[t]);
+}
+
+void cgroup_leaf_done(struct cgroup_leaf *leaf)
+{
+	if (leaf)
+		cgroup_leaf_joined(leaf);
+}
+
+/* ---- kill and read --------------------------------------------------------------------------- */
+
+int cgroup_leaf_kill(const struct cgroup_host *host, const char *name)
+{
+	char path[LEAF_PATH_BYTES];
+	int parent_fd, r;
+
+	if (host->kind == CGROUP_NONE)
+		return 0;
+	parent_fd = host->parent_fd[CGROUP_TREE_UNIFIED];
+	if (parent_fd < 0)
+		return -EOPNOTSUPP;
+
+	leaf_path(path, sizeof(path), name, "cgroup.kill");
+	r = file_write_at(parent_fd, path, "1");
+	if (r == -ENOENT && faccessat(parent_fd, name, F_OK, 0) == 0)
+		return -EOPNOTSUPP;
+	return r;
+}
+
+/* Read a small file of a leaf. Return: its length, or -errno. */
+static ssize_t read_leaf(const struct cgroup_host *host, enum cgroup_tree tree, const char *name,
+			 const char *file, char *buf, size_t size)
+{
+	char path[LEAF_PATH_BYTES];
+	ssize_t n;
+
+	leaf_path(path, sizeof(path), name, file);
+	_cleanup_close_ int fd = openat(host->parent_fd[tree], path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	n = fd_read_full(fd, buf, size - 1);
+	if (n >= 0)
+		buf[n] = '\0';
+	return n;
+}
+
+/* The number behind "KEY " at the beginning of a line. Return: 0, -ENOENT, -EINVAL, -ERANGE. */
+static int find_key(char *text, const char *key, uint64_t *ret)
+{
+	char *line = text;
+
+	while (line) {
+		char *next = strchr(line, '\n');
+		const char *value = str_starts(line, key);
+
+		if (next)
+			*next++ = '\0';
+		if (value && *value == ' ')
+			return num_parse_u64(value + 1, UINT64_MAX, ret);
+		line = next;
+	}
+	return -ENOENT;
+}
+
+/* Return: 1 empty, 0 not, -errno. */
+static int empty_in_tree(const struct cgroup_host *host, enum cgroup_tree tree, const char *name)
+{
+	char buf[256];
+	uint64_t populated;
+	ssize_t n;
+	int r;
+
+	if (tree != CGROUP_TREE_UNIFIED) {
+		n = read_leaf(host, tree, name, "tasks", buf, 2);
+		return n < 0 ? (int)n : n == 0;
+	}
+	n = read_leaf(host, tree, name, "cgroup.events", buf, sizeof(buf));
+	if (n < 0)
+		return (int)n;
+	r = find_key(buf, "populated", &populated);
+	return r < 0 ? r : populated == 0;
+}
+
+int cgroup_leaf_empty(const struct cgroup_host *host, const char *name)
+{
+	if (host->kind == CGROUP_NONE)
+		return 1;
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
+		int r = host->parent_fd[t] < 0 ? 1 : empty_in_tree(host, (enum cgroup_tree)t, name);
+
+		/* ENODEV: the group was removed between open and read. */
+		if (r == 0 || (r < 0 && r != -ENOENT && r != -ENODEV))
+			return r;
+	}
+	return 1;
+}
+
+int cgroup_leaf_oom_kills(const struct cgroup_host *host, const char *name, uint64_t *ret)
+{
+	bool v2 = host->kind == CGROUP_V2;
+	char buf[1024];
+	ssize_t n;
+
+	if ((host->controllers & CGROUP_HAS_MEMORY) == 0)
+		return -EOPNOTSUPP;
+	n = read_leaf(host, host->home[CGROUP_TREE_MEMORY], name,
+		      v2 ? "memory.events" : "memory.oom_control", buf, sizeof(buf));
+	return n < 0 ? (int)n : find_key(buf, "oom_kill", ret);
+}
+
+/* ---- walk ------------------------------------------------------------------------------------ */
+
+/* Whether a tree walked before had the leaf. */
+static bool seen_before(const struct cgroup_host *host, int tree, const char *name)
+{
+	for (int t = 0; t < tree; t++)
+		if (host->parent_fd[t] >= 0 && faccessat(host->parent_fd[t], name, F_OK, 0) == 0)
+			return true;
+	return false;
+}
+
+static int walk_tree(const struct cgroup_host *host, int tree, const char *suffix,
+		     cgroup_leaf_fn fn, void *data)
+{
+	DIR *dir;
+	struct dirent *entry;
+	int r = 0;
+	int fd = openat(host->parent_fd[tree], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		close_fdp(&fd);
+		return r;
+	}
+
+	while (r == 0 && (entry = readdir(dir))) {
+		/* Leaves never begin with a dot: name_is_valid(). */
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		    !str_ends(entry->d_name, suffix) || seen_before(host, tree, entry->d_name))
+			continue;
+		r = fn(data, entry->d_name);
+	}
+	(void)closedir(dir); /* read only */
+	return r;
+}
+
+int cgroup_each_leaf(const struct cgroup_host *host, const char *suffix, cgroup_leaf_fn fn,
+		     void *data)
+{
+	int r = 0;
+
+	if (host->kind == CGROUP_NONE)
+		return 0;
+	for (int t = 0; r == 0 && t < _CGROUP_TREE_MAX; t++)
+		if (host->parent_fd[t] >= 0)
+			r = walk_tree(host, t, suffix, fn, data);
+	return r;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cgroup_priv.h - what the files of the cgroup module and their tests share; for nobody else.
+ */
+#ifndef DYNO_CGROUP_PRIV_H
+#define DYNO_CGROUP_PRIV_H
+
+#include "kernel/cgroup.h"
+
+/**
+ * struct cgroup_tree_info - one tree.
+ * @name: its usual directory, and the controller's name
+ * @has: CGROUP_HAS_* of the controller, 0: none that limits
+ */
+struct cgroup_tree_info {
+	const char *name;
+	unsigned int has;
+};
+
+extern const struct cgroup_tree_info cgroup_trees[_CGROUP_TREE_MAX];
+
+/* Writes that the limits of one leaf need at most. */
+#define CGROUP_PLAN_MAX 12
+
+/* What to do when a file is missing: that is an error, no matter, or the next write's turn. */
+enum cgroup_absent { CGROUP_ABSENT_FAIL, CGROUP_ABSENT_SKIP, CGROUP_ABSENT_NEXT };
+
+/**
+ * struct cgroup_write - one write to a leaf.
+ * @tree: in whose directory the file is
+ * @file: name of the file
+ * @value: text to write
+ * @absent: see enum cgroup_absent
+ */
+struct cgroup_write {
+	enum cgroup_tree tree;
+	const char *file;
+	char value[48];
+	enum cgroup_absent absent;
+};
+
+/**
+ * cgroup_plan() - the writes that put @limits on a leaf of @host, in order.  Pure.
+ * @plan: room for CGROUP_PLAN_MAX
+ *
+ * A write marked CGROUP_ABSENT_NEXT is followed by one that is made only where its file is missing.
+ * Return: how many.
+ */
+size_t cgroup_plan(const struct cgroup_host *host, const struct cgroup_limits *limits,
+		   struct cgroup_write *plan);
+
+#endif
