@@ -16,6 +16,9 @@
 #define NAME_MAX_BYTES 63U
 #define NAME_BYTES     64U
 
+/* Longest type name.  Source: Heroku platform API schema, ^[-\w]{1,128}$ (CONTRACT 4.4). */
+#define PROC_TYPE_MAX_BYTES 128U
+
 /* Digits of a digest that stand for a name.  Source: as container tools shorten theirs. */
 #define NAME_DIGEST_DIGITS 12U
 
@@ -32,7 +35,8 @@ int name_check_type(const char *name, struct dyno_err *err);
 /**
  * name_app_from_slug() - the default name of the app of a slug.
  * @path: a file (its name without .tgz, .tar, .tar.*), a directory (its name), or "sha256:<hex>" or
- *        64 bare hex digits (their first 12); bytes not allowed become "-"
+ *        64 bare hex digits (their first 12); bytes not allowed become "-",
+ *        at the beginning they are dropped
  * @buf: @size bytes, at least NAME_BYTES
  *
  * Return: 0; -ENODATA where @path holds no name ("-", ".", "..", "/"): the caller tries again with

@@ -34,9 +34,6 @@
 /* Longest line.  Source: MAX_ARG_STRLEN, 32 pages of 4 KiB, execve(2): bash -c takes no more. */
 #define PROCFILE_LINE_MAX_BYTES 131072U
 
-/* Longest type name.  Source: Heroku platform API schema, ^[-\w]{1,128}$ (CONTRACT 4.4). */
-#define PROC_TYPE_MAX_BYTES 128U
-
 /* Most types, and most notes kept.  Source: own bound; Heroku documents none, 100 dynos an app. */
 #define PROC_TYPES_MAX_COUNT	 512U
 #define PROCFILE_NOTES_MAX_COUNT 64U

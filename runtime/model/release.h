@@ -43,7 +43,7 @@ struct release {
  * @arena: owns what is returned
  *
  * The message begins "line N: "; the caller adds the name with err_context().
- * Errors: -EINVAL (ERR_PROCFILE, ERR_ENV_KEY), -E2BIG (ERR_ENV_SIZE), -ENOMEM.
+ * Errors: -EINVAL (ERR_PROCFILE, ERR_NAME, ERR_ENV_KEY), -E2BIG (ERR_ENV_SIZE), -ENOMEM.
  */
 int release_parse(const char *text, size_t len, struct arena *arena, struct release *ret,
 		  struct dyno_err *err);
