@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rootfs/mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <linux/openat2.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/str.h"
+
+#include "base/childsafe.h"
+
+/* What a file system context says on a failed step, one line. Source: fs/fs_context.c */
+#define FS_LOG_BYTES 160
+/* "/proc/self/fd/" and ten digits. */
+#define FD_PATH_BYTES 32
+
+int mounts_make_private(struct dyno_err *err)
+{
+	struct mount_attr attr = {.propagation = MS_PRIVATE};
+
+	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return err_set(err, ERR_MOUNT, errno, "make the mounts private");
+	return 0;
+}
+
+static bool same_inode(int a, int b)
+{
+	struct stat sa;
+	struct stat sb;
+
+	if (fstat(a, &sa) < 0 || fstat(b, &sb) < 0)
+		return false;
+	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,
+		 struct dyno_err *err)
+{
+	struct mount_attr attr = {.attr_set = attrs};
+	_cleanup_close_ int fd = -EBADF;
+
+	fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	/* A mount with others locked below it (rootless) can only be taken with them. */
+	if (fd < 0 && errno == EINVAL)
+		fd = open_tree(AT_FDCWD, path,
+			       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW |
+				       AT_RECURSIVE);
+	if (fd < 0)
+		return err_set(err, ERR_MOUNT, errno, "clone the mount of %s", path);
+	if (expect_fd >= 0 && !same_inode(fd, expect_fd))
+		return err_set(err, ERR_MOUNT, ESTALE, "clone the mount of %s", path);
+	if (userns_fd >= 0) {
+		attr.attr_set |= MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (unsigned int)userns_fd;
+	}
+	if (attr.attr_set && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return err_set(err, ERR_MOUNT, errno, "set the attributes%s of the mount of %s",
+			       userns_fd >= 0 ? " and the id map" : "", path);
+	return take_fd(&fd);
+}
+
+/* The context's own words on what it did not like; they are the only hint there is. */
+static int fs_failed(int fs, const char *type, const char *what, struct dyno_err *err)
+{
+	int num = errno;
+	char log[FS_LOG_BYTES];
+	char text[FS_LOG_BYTES];
+	ssize_t n = read(fs, log, sizeof(log) - 1);
+
+	if (n <= 0)
+		return err_set(err, ERR_MOUNT, num, "%s %s", what, type);
+	while (n > 0 && log[n - 1] == '\n')
+		n--;
+	log[n] = '\0';
+	return err_set(err, ERR_MOUNT, num, "%s %s (%s)", what, type,
+		       str_escape(text, sizeof(text), log));
+}
+
+static int fs_open(const char *type, struct dyno_err *err)
+{
+	int fs = fsopen(type, FSOPEN_CLOEXEC);
+	int num = errno;
+
+	if (fs >= 0)
+		return fs;
+	err_set(err, ERR_MOUNT, num, "open a %s", type);
+	if (num == ENODEV)
+		err_hint(err, "the kernel has no %s: load its module (modprobe %s)", type, type);
+	return -num;
+}
+
+static int fs_string(int fs, const char *key, const char *value)
+{
+	return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+static int fs_number(int fs, const char *key, uint64_t value)
+{
+	char text[24];
+
+	str_fmt(text, sizeof(text), "%llu", (unsigned long long)value);
+	return fs_string(fs, key, text);
+}
+
+static int fs_mode(int fs, const char *key, mode_t mode)
+{
+	char text[12];
+
+	str_fmt(text, sizeof(text), "%04o", mode);
+	return fs_string(fs, key, text);
+}
+
+static int fs_mount(int fs, const char *type, unsigned int attrs, struct dyno_err *err)
+{
+	int fd;
+
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return fs_failed(fs, type, "create a", err);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, attrs);
+	if (fd < 0)
+		return fs_failed(fs, type, "mount a", err);
+	return fd;
+}
+
+int mounts_tmpfs(const struct tmpfs_plan *plan, struct dyno_err *err)
+{
+	_cleanup_close_ int fs = fs_open("tmpfs", err);
+
+	if (fs < 0)
+		return fs;
+	if (fs_number(fs, "size", plan->bytes) < 0 ||
+	    (plan->inodes && fs_number(fs, "nr_inodes", plan->inodes) < 0) ||
+	    fs_mode(fs, "mode", plan->mode) < 0 ||
+	    (plan->uid && fs_number(fs, "uid", plan->uid) < 0) ||
+	    (plan->gid && fs_number(fs, "gid", plan->gid) < 0))
+		return fs_failed(fs, "tmpfs", "configure a", err);
+	return fs_mount(fs, "tmpfs", plan->attrs, err);
+}
+
+static char *fd_path(char *buf, int fd)
+{
+	str_fmt(buf, FD_PATH_BYTES, "/proc/self/fd/%d", fd);
+	return buf;
+}
+
+/* Overlay takes directories by descriptor since 6.13, before that by path. */
+static int overlay_dir(int fs, const char *key, int fd)
+{
+	char path[FD_PATH_BYTES];
+
+	if (fsconfig(fs, FSCONFIG_SET_FD, key, NULL, fd) == 0)
+		return 0;
+	return fs_string(fs, key, fd_path(path, fd));
+}
+
+static int overlay_lower(int fs, const struct overlay_plan *plan)
+{
+	char all[MOUNTS_MAX_LAYERS * FD_PATH_BYTES];
+	char path[FD_PATH_BYTES];
+	size_t len = 0;
+	size_t i;
+
+	for (i = 0; i < plan->n_lower; i++)
+		if (overlay_dir(fs, "lowerdir+", plan->lower[i]) < 0)
+			break;
+	if (i == plan->n_lower)
+		return 0;
+	if (i > 0)
+		return -1; /* the key is known, the layer is refused */
+	for (i = 0; i < plan->n_lower; i++)
+		len += str_fmt(all + len, sizeof(all) - len, "%s%s", i ? ":" : "",
+			       fd_path(path, plan->lower[i]));
+	return fs_string(fs, "lowerdir", all);
+}
+
+int mounts_overlay(const struct overlay_plan *plan, struct dyno_err *err)
+{
+	_cleanup_close_ int fs = fs_open("overlay", err);
+
+	if (fs < 0)
+		return fs;
+	if (plan->userxattr && fsconfig(fs, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+		return fs_failed(fs, "overlay", "configure a userxattr", err);
+	if (plan->is_volatile && fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
+		return fs_failed(fs, "overlay", "configure a volatile", err);
+	if (overlay_lower(fs, plan) < 0)
+		return fs_failed(fs, "overlay", "give the lower layers to an", err);
+	if (overlay_dir(fs, "upperdir", plan->upper_fd) < 0 ||
+	    overlay_dir(fs, "workdir", plan->work_fd) < 0)
+		return fs_failed(fs, "overlay", "give the upper layer to an", err);
+	return fs_mount(fs, "overlay", plan->attrs, err);
+}
+
+int mounts_proc(struct dyno_err *err)
+{
+	_cleanup_close_ int fs = fs_open("proc", err);
+
+	if (fs < 0)
+		return fs;
+	return fs_mount(fs, "proc", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, err);
+}
+
+int mounts_devpts(int64_t tty_gid, struct dyno_err *err)
+{
+	_cleanup_close_ int fs = fs_open("devpts", err);
+
+	if (fs < 0)
+		return fs;
+	/* Source: contract 2.7: mode=620, ptmxmode=666, max=1024 */
+	if (fs_string(fs, "mode", "0620") < 0 || fs_string(fs, "ptmxmode", "0666") < 0 ||
+	    fs_string(fs, "max", "1024") < 0 ||
+	    (tty_gid >= 0 && fs_number(fs, "gid", (uint64_t)tty_gid) < 0))
+		return fs_failed(fs, "devpts", "configure a", err);
+	return fs_mount(fs, "devpts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
+}
+
+struct dev_node {
+	const char *name;
+	unsigned int major;
+	unsigned int minor;
+};
+
+/* Source: Documentation/admin-guide/devices.txt */
+static const struct dev_node dev_nodes[] = {
+	{"null", 1, 3},	  {"zero", 1, 5},    {"full", 1, 7},
+	{"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
+};
+
+static const char *const dev_links[][2] = {
+	{"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
+	{"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},
+};
+
+static int dev_make(int dev_fd, const struct dev_node *node, struct dyno_err *err)
+{
+	if (mknodat(dev_fd, node->name, S_IFCHR | 0666, makedev(node->major, node->minor)) < 0)
+		return err_set(err, ERR_MOUNT, errno, "make the device node /dev/%s", node->name);
+	return 0;
+}
+
+static int dev_bind(int dev_fd, const struct dev_node *node, struct dyno_err *err)
+{
+	_cleanup_close_ int mnt = -EBADF;
+	_cleanup_close_ int at = -EBADF;
+	char path[FD_PATH_BYTES];
+	struct stat st;
+
+	str_fmt(path, sizeof(path), "/dev/%s", node->name);
+	mnt = mounts_clone(path, -1, -1, 0, err);
+	if (mnt < 0)
+		return mnt;
+	/* A host may have anything at that name: only the device itself is let in. */
+	if (fstat(mnt, &st) < 0 || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != makedev(node->major, node->minor))
+		return err_set(err, ERR_MOUNT, ENODEV, "bind %s", path);
+	at = openat(dev_fd, node->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+	if (at < 0)
+		return err_set(err, ERR_MOUNT, errno, "make the mount point of %s", path);
+	return mounts_attach(mnt, dev_fd, node->name, err);
+}
+
+int mounts_dev_fill(int dev_fd, bool bind, struct dyno_err *err)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < ARRAY_SIZE(dev_nodes); i++) {
+		r = bind ? dev_bind(dev_fd, &dev_nodes[i], err)
+			 : dev_make(dev_fd, &dev_nodes[i], err);
+		if (r < 0)
+			return r;
+	}
+	for (i = 0; i < ARRAY_SIZE(dev_links); i++)
+		if (symlinkat(dev_links[i][0], dev_fd, dev_links[i][1]) < 0)
+			return err_set(err, ERR_MOUNT, errno, "make /dev/%s", dev_links[i][1]);
+	if (mkdirat(dev_fd, "pts", 0755) < 0 || mkdirat(dev_fd, "shm", 0755) < 0)
+		return err_set(err, ERR_MOUNT, errno, "make the directories of /dev");
+	return 0;
+}
+
+static bool has_slash(const char *path)
+{
+	for (; *path; path++)
+		if (*path == '/')
+			return true;
+	return false;
+}
+
+int mounts_attach(int mount_fd, int root_fd, const char *path, struct dyno_err *err)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	_cleanup_close_ int at = -EBADF;
+	int r;
+
+	/* One component is never followed by move_mount; more could pass through a link. */
+	if (!has_slash(path)) {
+		r = move_mount(mount_fd, "", root_fd, path, MOVE_MOUNT_F_EMPTY_PATH);
+	} else {
+		at = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+		if (at < 0)
+			return err_set(err, ERR_MOUNT, errno, "open the mount point /%s", path);
+		r = move_mount(mount_fd, "", at, "",
+			       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	}
+	if (r < 0)
+		return err_set(err, ERR_MOUNT, errno, "attach the mount of /%s", path);
+	return 0;
+}
+
+int mounts_attach_at(int mount_fd, const char *path, struct dyno_err *err)
+{
+	if (move_mount(mount_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return err_set(err, ERR_MOUNT, errno, "attach the root at %s", path);
+	return 0;
+}
+
+int mounts_set(int mount_fd, uint64_t attrs, struct dyno_err *err)
+{
+	struct mount_attr attr = {.attr_set = attrs};
+
+	if (mount_setattr(mount_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+		return err_set(err, ERR_MOUNT, errno, "set the attributes of a mount");
+	return 0;
+}
+
+int mounts_pivot(int root_fd, struct dyno_err *err)
+{
+	if (fchdir(root_fd) < 0)
+		return err_set(err, ERR_MOUNT, errno, "enter the new root");
+	/* The old root lands on top of the new one at the same place and is detached from there. */
+	if (syscall(SYS_pivot_root, ".", ".") < 0)
+		return err_set(err, ERR_MOUNT, errno, "pivot to the new root");
+	if (umount2(".", MNT_DETACH) < 0)
+		return err_set(err, ERR_MOUNT, errno, "detach the host's root");
+	if (chdir("/") < 0)
+		return err_set(err, ERR_MOUNT, errno, "enter /");
+	return 0;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mounts.h - the mounts that a root is made of, each made detached by the new mount API and then
+ * attached by descriptor, so that no path of the host or of a tenant is walked.  This module knows
+ * file systems, not dynos: which mounts a dyno has is the plan's business.
+ *
+ * Everything here runs in the child, after the mount namespace was made: nothing allocates.
+ */
+#ifndef DYNO_MOUNTS_H
+#define DYNO_MOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <dyno.h>
+
+/* Layers of one overlay: a slug, a stack, and room for buildpack layers. */
+#define MOUNTS_MAX_LAYERS 8
+
+/**
+ * mounts_make_private() - cut the namespace's mounts off from the host's: nothing propagates.
+ * Return: 0, or -errno with ERR_MOUNT.
+ * Context: [child]
+ */
+int mounts_make_private(struct dyno_err *err);
+
+/**
+ * mounts_clone() - a detached copy of one mount at @path.
+ * @path: walked in the caller's mount namespace; its last component is not followed
+ * @expect_fd: the same inode, opened before: a path that now leads elsewhere is refused; negative:
+ *             do not compare
+ * @userns_fd: map the ids of the copy by this user namespace; negative: as they are
+ * @attrs: MOUNT_ATTR_* to set on the copy
+ * Return: the mount, or -errno with ERR_MOUNT.
+ * Context: [child]
+ */
+int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,
+		 struct dyno_err *err);
+
+/**
+ * struct tmpfs_plan - a tmpfs.
+ * @bytes, @inodes: its limits; 0 inodes: the kernel's default
+ * @mode: of its root directory
+ * @uid, @gid: host ids of its root directory
+ * @attrs: MOUNT_ATTR_*
+ */
+struct tmpfs_plan {
+	uint64_t bytes;
+	uint64_t inodes;
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+	unsigned int attrs;
+};
+
+/** mounts_tmpfs() - Return: a detached mount, or -errno with ERR_MOUNT. [child] */
+int mounts_tmpfs(const struct tmpfs_plan *plan, struct dyno_err *err);
+
+/**
+ * struct overlay_plan - one overlay.
+ * @lower: layers, uppermost first: detached mounts or directories; borrowed
+ * @upper_fd, @work_fd: on the same file system; borrowed
+ * @userxattr: keep the marks in user.* (rootless)
+ * @is_volatile: skip every sync: the upper is thrown away anyway
+ * @attrs: MOUNT_ATTR_*
+ */
+struct overlay_plan {
+	int lower[MOUNTS_MAX_LAYERS];
+	size_t n_lower;
+	int upper_fd;
+	int work_fd;
+	bool userxattr;
+	bool is_volatile;
+	unsigned int attrs;
+};
+
+/**
+ * mounts_overlay() - Return: a detached mount, or -errno with ERR_MOUNT.
+ *
+ * Layers are given by descriptor (6.13), else by /proc/self/fd with "lowerdir+" (6.5), else by one
+ * "lowerdir=" of such paths.
+ * Context: [child]
+ */
+int mounts_overlay(const struct overlay_plan *plan, struct dyno_err *err);
+
+/** mounts_proc() - the caller's pid namespace. Return: a detached mount, or -errno. [child] */
+int mounts_proc(struct dyno_err *err);
+
+/**
+ * mounts_devpts() - an own instance of pseudo terminals.
+ * @tty_gid: host gid of the slaves; negative: the opener's (rootless)
+ * Return: a detached mount, or -errno. [child]
+ */
+int mounts_devpts(int64_t tty_gid, struct dyno_err *err);
+
+/**
+ * mounts_dev_fill() - device nodes, links and directories of /dev.
+ * @dev_fd: root of a fresh tmpfs, attached when @bind
+ * @bind: bind the host's nodes (no mknod in a user namespace) in place of making them
+ * Return: 0, or -errno.
+ * Context: [child]
+ */
+int mounts_dev_fill(int dev_fd, bool bind, struct dyno_err *err);
+
+/**
+ * mounts_attach() - put a detached mount at @path below @root_fd.
+ * @path: relative; no component may be a symlink
+ * Return: 0, or -errno with ERR_MOUNT.
+ * Context: [child]
+ */
+int mounts_attach(int mount_fd, int root_fd, const char *path, struct dyno_err *err);
+
+/** mounts_attach_at() - the same at an absolute path of the host. [child] */
+int mounts_attach_at(int mount_fd, const char *path, struct dyno_err *err);
+
+/** mounts_set() - set attributes of an attached mount. Return: 0, or -errno. [child] */
+int mounts_set(int mount_fd, uint64_t attrs, struct dyno_err *err);
+
+/**
+ * mounts_pivot() - make @root_fd the root of the namespace and drop the old one with all below.
+ * The working directory is the new root afterwards.
+ * Return: 0, or -errno with ERR_MOUNT.
+ * Context: [child]
+ */
+int mounts_pivot(int root_fd, struct dyno_err *err);
+
+#endif

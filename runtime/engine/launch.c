@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clone.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/proc.h"
+#include "engine/initimage.h"
+#include "kernel/probe.h"
+#include "kernel/slot.h"
+#include "kernel/userns.h"
+
+/* Stack of the child: the steps' frames, none over a few KiB; most of it is never touched. */
+#define CHILD_STACK_BYTES (48U * 1024U)
+
+void launch_init(struct launch *l)
+{
+	size_t i;
+
+	*l = (struct launch){
+		.pidfd = -EBADF,
+		.channel_fd = -EBADF,
+		.listen_fd = -EBADF,
+		.leaf = CGROUP_LEAF_INIT,
+		.euid = geteuid(),
+		.egid = getegid(),
+		.userns_fd = -EBADF,
+		.child_channel_fd = -EBADF,
+		.image_fd = -EBADF,
+		.scratch_fd = -EBADF,
+		.upper_fd = -EBADF,
+		.root_fd = -EBADF,
+		.proc_fd = -EBADF,
+		.dev_fd = -EBADF,
+		.host_proc_fd = -EBADF,
+		.fault = {.self_pidfd = -EBADF},
+	};
+	for (i = 0; i < ARRAY_SIZE(l->owner_userns_fd); i++)
+		l->owner_userns_fd[i] = -EBADF;
+	for (i = 0; i < ARRAY_SIZE(l->layer_fd); i++)
+		l->layer_fd[i] = -EBADF;
+}
+
+/* A tree of one foreign owner is shown as the process's user by a map of that single id. */
+static int owner_map(struct launch *l, const struct spec_layer *layer, int *ret_fd,
+		     struct dyno_err *err)
+{
+	struct id_map map = {.count = 1};
+
+	if (layer->owner == SPEC_OWNER_SAME)
+		return 0;
+	map.inside = (uint32_t)layer->owner;
+	map.outside = l->base + l->spec->process.uid;
+	*ret_fd = userns_make(&map, err);
+	return *ret_fd < 0 ? *ret_fd : 0;
+}
+
+static int step_user_namespaces(struct launch *l, struct dyno_err *err)
+{
+	const struct id_map map = {.inside = 0, .outside = l->base, .count = IDS_PER_SLOT};
+	size_t i;
+	int r;
+
+	if (l->rootless)
+		return 0;
+	l->userns_fd = userns_make(&map, err);
+	if (l->userns_fd < 0)
+		return l->userns_fd;
+	for (i = 0; i < l->spec->root.n_layers; i++) {
+		r = owner_map(l, &l->spec->root.layers[i], &l->owner_userns_fd[i], err);
+		if (r < 0)
+			return r;
+	}
+	for (i = 0; i < l->spec->n_mounts; i++) {
+		if (l->spec->mounts[i].kind != SPEC_MOUNT_OVERLAY)
+			continue;
+		r = owner_map(l, &l->spec->mounts[i].layer, &l->owner_userns_fd[SPEC_MAX_LAYERS],
+			      err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int step_leaf(struct launch *l, struct dyno_err *err)
+{
+	const struct spec_limits *s = &l->spec->limits;
+	const struct cgroup_limits limits = {
+		.memory_bytes = s->memory_bytes,
+		.memory_swap_bytes = s->memory_swap_bytes,
+		.pids = s->pids,
+		.cpu_shares = s->cpu_shares,
+		.cpu_quota_usec = s->cpu_quota_usec,
+		.cpu_period_usec = s->cpu_period_usec,
+	};
+
+	if (!l->cgroups || l->cgroups->kind == CGROUP_NONE)
+		return 0;
+	return cgroup_leaf_create(l->cgroups, l->leaf_name, &limits, &l->leaf, err);
+}
+
+static void undo_leaf(struct launch *l)
+{
+	if (!l->cgroups || l->leaf.kind == CGROUP_NONE)
+		return;
+	cgroup_leaf_done(&l->leaf);
+	/* What a dying process keeps busy beyond the wait is removed by gc. */
+	(void)cgroup_leaf_remove(l->cgroups, l->leaf_name);
+	l->leaf.kind = CGROUP_NONE;
+}
+
+static int step_channel(struct launch *l, struct dyno_err *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(err, ERR_LAUNCH, errno, "make the status channel");
+	l->channel_fd = pair[0];
+	l->child_channel_fd = pair[1];
+	return 0;
+}
+
+static void undo_channel(struct launch *l)
+{
+	close_fdp(&l->channel_fd);
+	close_fdp(&l->child_channel_fd);
+}
+
+static int step_image(struct launch *l, struct dyno_err *err)
+{
+	int fd = fd_memfd_sealed("dyno-init", initimage_start, initimage_bytes());
+
+	if (fd < 0)
+		return err_set(err, ERR_LAUNCH, -fd, "make the image of dyno-init");
+	l->image_fd = fd;
+	return 0;
+}
+
+static void undo_image(struct launch *l)
+{
+	close_fdp(&l->image_fd);
+}
+
+static int step_argv(struct launch *l, struct dyno_err *err)
+{
+	const char *const *argv = l->spec->process.argv;
+	size_t n;
+
+	for (n = 0; argv[n]; n++)
+		;
+	l->init_argv = calloc(n + 2, sizeof(*l->init_argv));
+	if (!l->init_argv)
+		return err_set(err, ERR_MEMORY, ENOMEM, "copy the command");
+	l->init_argv[0] = "dyno-init";
+	memcpy(l->init_argv + 1, argv, n * sizeof(*argv));
+	return 0;
+}
+
+static void undo_argv(struct launch *l)
+{
+	free(l->init_argv);
+	l->init_argv = NULL;
+}
+
+static uint64_t clone_flags(const struct launch *l)
+{
+	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+
+	if (l->spec->network != SPEC_NET_HOST)
+		flags |= CLONE_NEWNET;
+	if (l->rootless)
+		flags |= CLONE_NEWUSER;
+	/*
+	 * Rootless the child makes a second user namespace by itself, which the kernel refuses to
+	 * a process that shares its memory.
+	 */
+	if (!l->rootless && !l->slow_layers)
+		flags |= CLONE_VM | CLONE_VFORK;
+	return flags;
+}
+
+static int clone_failed(struct launch *l, int num, struct dyno_err *err)
+{
+	if (l->rootless && (num == EPERM || num == ENOSPC || num == EUSERS))
+		return probe_explain_userns(num, err);
+	err_set(err, ERR_LAUNCH, num, "make the dyno's namespaces");
+	if (num == EPERM)
+		err_hint(err, "dyno needs CAP_SYS_ADMIN, or user namespaces: see dyno doctor");
+	else if (num == ENOSPC)
+		err_hint(err, "raise the limits under /proc/sys/user");
+	return -num;
+}
+
+static int step_clone(struct launch *l, struct dyno_err *err)
+{
+	/* Not cleared: only what the child touches becomes a page. */
+	__attribute__((uninitialized, aligned(16))) char stack[CHILD_STACK_BYTES];
+	int in_cgroup = 0;
+	struct clone_plan plan = {
+		.flags = clone_flags(l),
+		.stack = stack,
+		.stack_bytes = sizeof(stack),
+		.cgroup_fd = l->leaf.kind != CGROUP_NONE && l->leaf.clone_into ? l->leaf.clone_fd
+									       : -EBADF,
+		.fn = launch_child,
+		.arg = l,
+	};
+	pid_t pid;
+
+	l->in_cgroup = plan.cgroup_fd >= 0;
+	pid = clone_call(&plan, &l->pidfd, &in_cgroup);
+	if (pid < 0)
+		return clone_failed(l, -pid, err);
+	l->pid = pid;
+	/* The child's change of ids has marked the shared memory as not to be looked at. */
+	if (plan.flags & CLONE_VM)
+		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	close_fdp(&l->child_channel_fd);
+	close_fdp(&l->image_fd);
+	cgroup_leaf_joined(&l->leaf);
+	return 0;
+}
+
+static void undo_user_namespaces(struct launch *l)
+{
+	size_t i;
+
+	close_fdp(&l->userns_fd);
+	for (i = 0; i < ARRAY_SIZE(l->owner_userns_fd); i++)
+		close_fdp(&l->owner_userns_fd[i]);
+}
+
+const struct step launch_parent_steps[] = {
+	{"user-namespaces", step_user_namespaces, undo_user_namespaces},
+	{"leaf", step_leaf, undo_leaf},
+	{"channel", step_channel, undo_channel},
+	{"image", step_image, undo_image},
+	{"argv", step_argv, undo_argv},
+	{"clone", step_clone, NULL},
+};
+const size_t launch_parent_n = ARRAY_SIZE(launch_parent_steps);
+
+int launch_start(struct launch *l, struct dyno_err *err)
+{
+	int r = steps_run(launch_parent_steps, launch_parent_n, 1, l, err);
+
+	if (r < 0) {
+		/* The failed step cleans up after itself or not at all; its undo is harmless. */
+		steps_undo(launch_parent_steps, err->stage, l);
+		return r;
+	}
+	return 0;
+}
+
+static int take_passed_fd(struct launch *l, struct msghdr *mh)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(mh);
+	int fd;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -EPROTO;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	close_fdp(&l->listen_fd);
+	l->listen_fd = fd;
+	return 0;
+}
+
+int launch_receive(struct launch *l, struct init_msg *ret, struct dyno_err *err)
+{
+	struct launch_report report;
+	struct iovec iov = {.iov_base = &report, .iov_len = sizeof(report)};
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	do
+		n = recvmsg(l->channel_fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
+	if (n == 0)
+		return -EPIPE;
+	if ((size_t)n < sizeof(report.head))
+		return -EPROTO;
+	if (report.head.type == INIT_MSG_LISTEN_FD)
+		(void)take_passed_fd(l, &mh); /* without it readiness is asked of the host */
+	if (report.head.type == INIT_MSG_LAUNCH_FAILED) {
+		if ((size_t)n != sizeof(report))
+			return -EPROTO;
+		*err = report.err;
+	}
+	*ret = report.head;
+	return 1;
+}
+
+int launch_signal(struct launch *l, int sig, enum init_scope scope)
+{
+	struct init_msg msg = {.type = INIT_MSG_SIGNAL, .value = sig, .scope = scope};
+
+	if (send(l->channel_fd, &msg, sizeof(msg), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return errno == ECONNRESET ? -EPIPE : -errno;
+	return 0;
+}
+
+int launch_kill(struct launch *l)
+{
+	/* The group first: it also holds what may have been put in from outside. */
+	if (l->cgroups && l->leaf.kind != CGROUP_NONE)
+		(void)cgroup_leaf_kill(l->cgroups, l->leaf_name); /* pid 1 follows anyway */
+	return proc_kill(l->pidfd, SIGKILL);
+}
+
+void launch_done(struct launch *l)
+{
+	close_fdp(&l->listen_fd);
+	close_fdp(&l->pidfd);
+	steps_undo(launch_parent_steps, launch_parent_n, l);
+}

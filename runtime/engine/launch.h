@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * launch.h - from a spec to a running pid 1.
+ *
+ * Theory of operation.  The parent makes what outlives the child's set-up: the user namespace, the
+ * control group, the status channel, the sealed image of dyno-init.  One clone3 makes every other
+ * namespace.  The child, in the parent's memory and with the parent suspended (CLONE_VM |
+ * CLONE_VFORK: no page table is copied), builds the root inside its own mount namespace, pivots
+ * into it, gives up everything and executes dyno-init.  From then on there is one way to learn
+ * anything: the status channel, whose other end is also what keeps the dyno alive.
+ *
+ * The order of the two tables in launch.c and child.c is the security argument; it is fixed here:
+ * no tenant code runs before the last step, nothing of the tenant is opened by the parent, and the
+ * namespaces the mounts and the network belong to are never owned by anyone inside.
+ */
+#ifndef DYNO_LAUNCH_H
+#define DYNO_LAUNCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <dyno.h>
+
+#include "engine/step.h"
+#include "init/proto.h"
+#include "kernel/cgroup.h"
+#include "model/spec.h"
+
+/* A launch takes single milliseconds; the platform's own word for a slow one is R99.
+ * Source: contract table (b), R99 */
+#define LAUNCH_TIMEOUT_MS 10000U
+
+/* Source: contract table (b), R99: the child's own exit status when the deadline struck. */
+#define LAUNCH_EXIT_DEADLINE 99
+
+/**
+ * struct launch - one launch; zero-initialise, set the first part, then launch_start().
+ *
+ * Set by the caller, borrowed until launch_done():
+ * @spec: the plan
+ * @run_path: directory of this dyno, where its root is put together (in its own namespace)
+ * @rootless: the effective user is not 0
+ * @base: host id of id 0 inside; unused when rootless
+ * @cgroups: NULL: no control group
+ * @leaf_name: name of the leaf
+ * @want_listen_fd: hand out a socket that asks about the dyno's network namespace
+ * @slow_layers: a layer is on a file system that may block for long (FUSE, network): do not suspend
+ *               the parent while the child mounts
+ * @timing: filled with the end of each step; may be NULL
+ * @fault: see step.h
+ *
+ * Results:
+ * @pid, @pidfd: dyno-init
+ * @channel_fd: the monitor's end of the status channel
+ * @listen_fd: see @want_listen_fd; -EBADF until the message arrived
+ * @leaf: the control group
+ *
+ * Internal: the rest.
+ */
+struct launch {
+	const struct dyno_spec *spec;
+	const char *run_path;
+	bool rootless;
+	uint32_t base;
+	const struct cgroup_host *cgroups;
+	const char *leaf_name;
+	bool want_listen_fd;
+	bool slow_layers;
+	struct dyno_timing *timing;
+	struct step_fault fault;
+
+	pid_t pid;
+	int pidfd;
+	int channel_fd;
+	int listen_fd;
+	struct cgroup_leaf leaf;
+
+	uid_t euid;
+	gid_t egid;
+	int userns_fd;
+	int owner_userns_fd[SPEC_MAX_LAYERS + 1];
+	int child_channel_fd;
+	int image_fd;
+	const char **init_argv;
+	size_t parent_done;
+
+	bool in_cgroup;
+	int layer_fd[SPEC_MAX_LAYERS];
+	int scratch_fd;
+	int upper_fd;
+	int root_fd;
+	int proc_fd;
+	int dev_fd;
+	int host_proc_fd;
+};
+
+/** struct launch_report - the packet of a failed child. */
+struct launch_report {
+	struct init_msg head;
+	struct dyno_err err;
+};
+
+/** launch_init() - an empty launch. */
+void launch_init(struct launch *launch);
+
+/**
+ * launch_start() - run the parent's table, whose last row starts the child.
+ *
+ * A failure of the child arrives as a message: see launch_receive().
+ * Return: 0, or -errno with class and stage; on failure everything is undone.
+ * Context: parent, single-threaded
+ */
+int launch_start(struct launch *launch, struct dyno_err *err);
+
+/**
+ * launch_receive() - one message from the channel, without blocking.
+ * @ret: the message
+ * @err: set when the message is a failed launch
+ *
+ * A listener socket that comes along is kept in @launch->listen_fd.
+ * Return: 1: a message; 0: none yet; -EPIPE: the other side is gone; -errno.
+ */
+int launch_receive(struct launch *launch, struct init_msg *ret, struct dyno_err *err);
+
+/** launch_signal() - ask dyno-init to send a signal. Return: 0 or -errno (-EPIPE: gone). */
+int launch_signal(struct launch *launch, int sig, enum init_scope scope);
+
+/**
+ * launch_kill() - SIGKILL to all of the dyno: its control group where it can be killed as one, and
+ * its pid 1.
+ * Return: 0, or -errno of the latter (-ESRCH: already gone).
+ */
+int launch_kill(struct launch *launch);
+
+/** launch_done() - give up descriptors and remove the control group of a dyno that has ended. */
+void launch_done(struct launch *launch);
+
+/** launch_child() - the child's side; never returns. Context: [child] */
+void launch_child(void *launch);
+
+#endif

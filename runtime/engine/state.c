@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/state.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "kernel/slot.h"
+
+/* Tries at a directory that its last owner is removing at the same time. */
+#define CLAIM_TRIES 64
+/* Dynos of one type in one app; a bound for the search, above any limit of the platform.
+ * Source: contract 6.13, 255 */
+#define TYPE_MAX 10000U
+/* Tries at random one-off names: with 9,000 names even 8,000 live ones leave one miss in 10^5. */
+#define ONEOFF_TRIES 128
+/* "APP/DYNO" */
+#define PLACE_BYTES (2 * STATE_NAME_BYTES)
+
+/* Whether the name still leads to the directory that was locked. */
+static bool is_linked(int run_fd, const char *place, int dir_fd)
+{
+	struct stat a;
+	struct stat b;
+
+	return fstat(dir_fd, &a) == 0 && fstatat(run_fd, place, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/*
+ * Return: a locked descriptor; -EWOULDBLOCK: it is alive; -ENOENT, -ESTALE: gone meanwhile.
+ */
+static int open_locked(int run_fd, const char *place)
+{
+	_cleanup_close_ int fd =
+		openat(run_fd, place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	if (!is_linked(run_fd, place, fd))
+		return -ESTALE;
+	return take_fd(&fd);
+}
+
+static int make_place(int run_fd, const char *app, const char *place, bool *ret_made)
+{
+	*ret_made = false;
+	if (mkdirat(run_fd, place, 0700) == 0) {
+		*ret_made = true;
+		return 0;
+	}
+	if (errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	if (mkdirat(run_fd, app, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	return -EAGAIN;
+}
+
+/*
+ * A collector locks what it looks at, which must not be taken for a live dyno.  It holds the run
+ * directory's own lock meanwhile.  Return: 1: one was at work and is done; 0: none; -errno.
+ */
+static int wait_for_collector(int run_fd)
+{
+	_cleanup_close_ int fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return -errno;
+	return flock(fd, LOCK_SH) < 0 ? -errno : 1;
+}
+
+/* Return: 0; -EEXIST: a live dyno has it; -errno. */
+static int claim(int run_fd, const char *app, const char *dyno, struct state *ret,
+		 bool *ret_remains)
+{
+	char place[PLACE_BYTES];
+	int tries;
+	int r = -EBUSY;
+
+	str_fmt(place, sizeof(place), "%s/%s", app, dyno);
+	for (tries = 0; tries < CLAIM_TRIES; tries++) {
+		bool made;
+
+		r = make_place(run_fd, app, place, &made);
+		if (r == -EAGAIN)
+			continue;
+		if (r < 0)
+			return r;
+		r = open_locked(run_fd, place);
+		if (r == -EWOULDBLOCK) {
+			r = wait_for_collector(run_fd);
+			if (r == 0)
+				return -EEXIST;
+			if (r == 1)
+				continue;
+		}
+		if (r == -ENOENT || r == -ESTALE)
+			continue;
+		if (r < 0)
+			return r;
+		*ret = (struct state){.run_fd = run_fd, .dir_fd = r};
+		str_fmt(ret->app, sizeof(ret->app), "%s", app);
+		str_fmt(ret->dyno, sizeof(ret->dyno), "%s", dyno);
+		*ret_remains = !made;
+		return 0;
+	}
+	return r;
+}
+
+static int claim_failed(int r, const char *app, const char *dyno, struct dyno_err *err)
+{
+	if (r == -EEXIST) {
+		err_set(err, ERR_NAME_TAKEN, EEXIST, "start the dyno %s of the app %s", dyno, app);
+		err_hint(err, "choose another --name, or stop the one that runs");
+		return r;
+	}
+	err_set(err, ERR_RUN_DIR, -r, "make the directory of the dyno %s/%s", app, dyno);
+	if (r == -ENOSPC || r == -EROFS || r == -EACCES)
+		err_hint(err, "choose another place with --run-dir");
+	return r;
+}
+
+int state_claim(int run_fd, const char *app, const char *dyno, struct state *ret, bool *ret_remains,
+		struct dyno_err *err)
+{
+	int r = claim(run_fd, app, dyno, ret, ret_remains);
+
+	return r < 0 ? claim_failed(r, app, dyno, err) : 0;
+}
+
+int state_claim_type(int run_fd, const char *app, const char *type, struct state *ret,
+		     bool *ret_remains, struct dyno_err *err)
+{
+	char dyno[STATE_NAME_BYTES];
+	unsigned int n;
+	int r = -EEXIST;
+
+	for (n = 1; n <= TYPE_MAX && r == -EEXIST; n++) {
+		if (str_fmt(dyno, sizeof(dyno), "%s.%u", type, n) >= sizeof(dyno))
+			return err_set(err, ERR_NAME, ENAMETOOLONG, "name a dyno of the type %s",
+				       type);
+		r = claim(run_fd, app, dyno, ret, ret_remains);
+	}
+	return r < 0 ? claim_failed(r, app, dyno, err) : 0;
+}
+
+int state_claim_oneoff(int run_fd, const char *app, struct state *ret, bool *ret_remains,
+		       struct dyno_err *err)
+{
+	char dyno[STATE_NAME_BYTES] = "run";
+	int tries;
+	int r = -EEXIST;
+
+	for (tries = 0; tries < ONEOFF_TRIES && r == -EEXIST; tries++) {
+		str_fmt(dyno, sizeof(dyno), "run.%u", (unsigned int)(1000 + slot_random(9000)));
+		r = claim(run_fd, app, dyno, ret, ret_remains);
+	}
+	return r < 0 ? claim_failed(r, app, dyno, err) : 0;
+}
+
+void state_release(struct state *s)
+{
+	char place[PLACE_BYTES];
+
+	if (s->dir_fd < 0)
+		return;
+	str_fmt(place, sizeof(place), "%s/%s", s->app, s->dyno);
+	/* Still locked: a newcomer that waits at the name sees ESTALE and makes it anew. */
+	if (unlinkat(s->run_fd, place, AT_REMOVEDIR) < 0 && errno == ENOTEMPTY)
+		(void)path_remove_tree(s->run_fd, place); /* what stays is gc's */
+	(void)unlinkat(s->run_fd, s->app, AT_REMOVEDIR);  /* not empty: other dynos live */
+	close_fdp(&s->dir_fd);
+}
+
+static bool is_dot(const char *name)
+{
+	return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+static void close_dirp(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir); /* only read from */
+}
+
+static DIR *open_dir(int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir;
+
+	if (fd < 0)
+		return NULL;
+	dir = fdopendir(fd);
+	if (!dir)
+		close_fdp(&fd);
+	return dir;
+}
+
+static int each_dead_of(int run_fd, const char *app, state_fn fn, void *data)
+{
+	_cleanup_(close_dirp) DIR *dir = open_dir(run_fd, app);
+	struct dirent *e;
+
+	if (!dir)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	while ((e = readdir(dir))) {
+		struct state s = STATE_INIT;
+		char place[PLACE_BYTES];
+		int r;
+
+		if (is_dot(e->d_name))
+			continue;
+		if (str_fmt(place, sizeof(place), "%s/%s", app, e->d_name) >= sizeof(place))
+			continue; /* no name of ours is so long */
+		r = open_locked(run_fd, place);
+		if (r < 0)
+			continue; /* alive, or gone, or no directory */
+		s = (struct state){.run_fd = run_fd, .dir_fd = r};
+		str_fmt(s.app, sizeof(s.app), "%s", app);
+		str_fmt(s.dyno, sizeof(s.dyno), "%s", e->d_name);
+		r = fn(data, &s);
+		close_fdp(&s.dir_fd);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
+{
+	_cleanup_(close_dirp) DIR *dir = open_dir(run_fd, ".");
+	struct dirent *e;
+	int r;
+
+	if (!dir || flock(dirfd(dir), LOCK_EX) < 0)
+		return err_set(err, ERR_RUN_DIR, errno, "read the run directory");
+	while ((e = readdir(dir))) {
+		if (is_dot(e->d_name) || e->d_type == DT_REG || e->d_type == DT_SOCK)
+			continue;
+		r = each_dead_of(run_fd, e->d_name, fn, data);
+		if (r > 0)
+			return r;
+		if (r < 0)
+			return err_set(err, ERR_RUN_DIR, -r, "read the run directory of %s",
+				       e->d_name);
+		(void)unlinkat(run_fd, e->d_name, AT_REMOVEDIR); /* only if it is empty now */
+	}
+	return 0;
+}
+
+int state_alive(int run_fd, const char *app, const char *dyno)
+{
+	char place[PLACE_BYTES];
+	int fd;
+
+	str_fmt(place, sizeof(place), "%s/%s", app, dyno);
+	fd = open_locked(run_fd, place);
+	if (fd == -EWOULDBLOCK)
+		return 1;
+	if (fd == -ENOENT || fd == -ESTALE || fd == -ENOTDIR)
+		return 0;
+	if (fd < 0)
+		return fd;
+	close_fdp(&fd);
+	return 0;
+}
+
+int state_tag(int run_fd, char tag[STATE_TAG_BYTES])
+{
+	uint32_t hash = 2166136261U; /* FNV-1a, 32 bits */
+	uint64_t words[2];
+	const unsigned char *p = (const unsigned char *)words;
+	struct stat st;
+	size_t i;
+
+	if (fstat(run_fd, &st) < 0)
+		return -errno;
+	words[0] = st.st_dev;
+	words[1] = st.st_ino;
+	for (i = 0; i < sizeof(words); i++)
+		hash = (hash ^ p[i]) * 16777619U;
+	str_fmt(tag, STATE_TAG_BYTES, "%08x", hash);
+	return 0;
+}
+
+void state_leaf_name(const char *app, const char *dyno, const char *tag, char *buf, size_t size)
+{
+	str_fmt(buf, size, "%s@%s.%s", app, dyno, tag);
+}
+
+int state_leaf_split(const char *leaf, const char *tag, char app[STATE_NAME_BYTES],
+		     char dyno[STATE_NAME_BYTES])
+{
+	const char *at = strchr(leaf, '@');
+	size_t len = strlen(leaf);
+	size_t tail = strlen(tag) + 1;
+
+	if (!at || len < tail || leaf[len - tail] != '.' || !str_eq(leaf + len - tail + 1, tag))
+		return -EINVAL;
+	if ((size_t)(at - leaf) >= STATE_NAME_BYTES || leaf + len - tail < at + 1 ||
+	    (size_t)(leaf + len - tail - at - 1) >= STATE_NAME_BYTES)
+		return -EINVAL;
+	str_fmt(app, STATE_NAME_BYTES, "%.*s", (int)(at - leaf), leaf);
+	str_fmt(dyno, STATE_NAME_BYTES, "%.*s", (int)(leaf + len - tail - at - 1), at + 1);
+	return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/step.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "engine/launch.h"
+
+const char *step_name(unsigned int stage)
+{
+	if (stage == 0)
+		return "";
+	if (stage <= launch_parent_n)
+		return launch_parent_steps[stage - 1].name;
+	if (stage <= launch_parent_n + launch_child_n)
+		return launch_child_steps[stage - 1 - launch_parent_n].name;
+	return "";
+}
+
+static void stamp(struct dyno_timing *timing, const char *name)
+{
+	if (!timing || timing->n == DYNO_TIMING_MAX)
+		return;
+	timing->name[timing->n] = name;
+	timing->at_ns[timing->n] = clock_ns();
+	timing->n++;
+}
+
+#ifdef DYNO_WITH_FAULTS
+/*
+ * The step has not run yet.  A kill goes on afterwards on purpose: what a child does that has
+ * lost its launcher is what the tests want to see.
+ */
+static int inject(const struct step_fault *fault, unsigned int stage, struct dyno_err *err)
+{
+	if (fault->stage != stage)
+		return 0;
+	if (fault->num)
+		return err_set(err, ERR_LAUNCH, fault->num, "injected fault");
+	(void)syscall(SYS_pidfd_send_signal, fault->self_pidfd, SIGKILL, NULL, 0);
+	return 0;
+}
+#else
+static int inject(const struct step_fault *fault, unsigned int stage, struct dyno_err *err)
+{
+	(void)fault;
+	(void)stage;
+	(void)err;
+	return 0;
+}
+#endif
+
+int steps_run(const struct step *steps, size_t n, unsigned int first_stage, struct launch *launch,
+	      struct dyno_err *err)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < n; i++) {
+		unsigned int stage = first_stage + (unsigned int)i;
+
+		r = inject(&launch->fault, stage, err);
+		if (r == 0)
+			r = steps[i].run(launch, err);
+		if (r < 0) {
+			err->stage = (uint16_t)stage;
+			return r;
+		}
+		stamp(launch->timing, steps[i].name);
+	}
+	return 0;
+}
+
+void steps_undo(const struct step *steps, size_t n, struct launch *launch)
+{
+	while (n-- > 0)
+		if (steps[n].undo)
+			steps[n].undo(launch);
+}
+
+static int fault_stage(const char *name, size_t len)
+{
+	unsigned int stage;
+
+	for (stage = 1; stage <= launch_parent_n + launch_child_n; stage++) {
+		const char *s = step_name(stage);
+		size_t i;
+
+		for (i = 0; i < len && s[i] == name[i] && s[i]; i++)
+			;
+		if (i == len && s[i] == '\0')
+			return (int)stage;
+	}
+	return -ENOENT;
+}
+
+int step_fault_parse(const char *text, struct step_fault *ret, struct dyno_err *err)
+{
+	const char *colon = __builtin_strchr(text, ':');
+	uint32_t num = 0;
+	int stage;
+
+	if (!colon)
+		return err_set(err, ERR_USAGE, EINVAL, "DYNO_FAULT is STAGE:ERRNO or STAGE:kill");
+	stage = fault_stage(text, (size_t)(colon - text));
+	if (stage < 0)
+		return err_set(err, ERR_USAGE, EINVAL, "DYNO_FAULT names no step of a launch: %s",
+			       text);
+	if (!str_eq(colon + 1, "kill") && (num_parse_u32(colon + 1, 4095, &num) < 0 || num == 0))
+		return err_set(err, ERR_USAGE, EINVAL, "DYNO_FAULT has a bad errno: %s", text);
+	ret->stage = (unsigned int)stage;
+	ret->num = (int)num;
+	return 0;
+}

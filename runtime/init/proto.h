@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proto.h - what the launching child, dyno-init and the monitor say to each other over the status
+ * channel: a SOCK_SEQPACKET pair, one fixed message a packet.  The same descriptor is the
+ * lifeline: each side sees the other's death as a hang-up.
+ *
+ * Numbers are never used again, so that a monitor and an init of different versions agree.
+ */
+#ifndef DYNO_INIT_PROTO_H
+#define DYNO_INIT_PROTO_H
+
+#include <stdint.h>
+
+/* The channel's descriptor in dyno-init; the application's own begin at 0 to 2. */
+#define INIT_CHANNEL_FD 3
+
+enum init_msg_type {
+	/* to the monitor */
+	INIT_MSG_LAUNCH_FAILED = 1, /* followed by a struct dyno_err; sent before dyno-init runs */
+	INIT_MSG_STARTED = 2,	    /* value: pid of the command inside the dyno */
+	INIT_MSG_EXEC_FAILED = 3,   /* value: errno of the failed execve */
+	INIT_MSG_EXITED = 4,	    /* value: wait status of the command */
+	INIT_MSG_LISTEN_FD = 5,	    /* with a descriptor; sent before dyno-init runs */
+	/* to dyno-init */
+	INIT_MSG_SIGNAL = 16, /* value: signal; scope: whom it goes to */
+};
+
+enum init_scope {
+	INIT_SCOPE_ALL = 0,   /* every process of the dyno but dyno-init */
+	INIT_SCOPE_GROUP = 1, /* the command's process group */
+	INIT_SCOPE_MAIN = 2,  /* the command alone */
+};
+
+/**
+ * struct init_msg - one packet.
+ * @type: enum init_msg_type
+ * @value: see the type
+ * @scope: enum init_scope, for INIT_MSG_SIGNAL
+ * @reserved: zero
+ * @at_ns: CLOCK_MONOTONIC when the event happened
+ */
+struct init_msg {
+	uint32_t type;
+	int32_t value;
+	uint32_t scope;
+	uint32_t reserved;
+	uint64_t at_ns;
+};
+
+_Static_assert(sizeof(struct init_msg) == 24, "a wire format: no padding, no change");
+
+#endif

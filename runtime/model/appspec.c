@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/appspec.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "model/etcfile.h"
+
+/* Names of the nodes beside the root. */
+#define BESIDE_MASK	 "mask"
+#define BESIDE_BOOT_ID	 "boot_id"
+#define BESIDE_APP_UPPER "app-upper"
+#define BESIDE_APP_WORK	 "app-work"
+
+/* Source: contract 2.8 */
+#define SHM_BYTES  (65536ULL << 10)
+#define SHM_INODES 2048U
+/* Source: contract 11.6 */
+#define NOFILE_MAX 10000U
+
+/* Fixed parts of the mount list: see mounts_fixed and the ones for the app. */
+#define MOUNTS_EXTRA 1U
+
+void uuid_format(const uint8_t random[16], char buf[UUID_BYTES])
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t i;
+	size_t o = 0;
+
+	for (i = 0; i < 16; i++) {
+		uint8_t b = random[i];
+
+		if (i == 6)
+			b = (uint8_t)((b & 0x0f) | 0x40); /* version 4: RFC 9562 5.4 */
+		if (i == 8)
+			b = (uint8_t)((b & 0x3f) | 0x80);
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			buf[o++] = '-';
+		buf[o++] = digits[b >> 4];
+		buf[o++] = digits[b & 0x0f];
+	}
+	buf[o] = '\0';
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+/* Writes the text of one generated file. */
+typedef void (*text_fn)(const struct appspec_input *in, struct sbuf *out);
+
+static void text_passwd(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_passwd(out, in->uid);
+}
+
+static void text_group(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_group(out, in->uid);
+}
+
+static void text_hosts(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_hosts(out, in->hostname, NULL);
+}
+
+static void text_hostname(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_hostname(out, in->hostname);
+}
+
+static void text_resolv(const struct appspec_input *in, struct sbuf *out)
+{
+	bool none = in->network == SPEC_NET_NONE;
+
+	etc_resolv_conf(out, none ? NULL : in->resolv_conf, none ? 0 : in->resolv_len);
+}
+
+static void text_profile(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_profile(out, in->size ? size_web_concurrency(in->size) : 0);
+}
+
+static void text_bashrc(const struct appspec_input *in, struct sbuf *out)
+{
+	(void)in;
+	etc_bashrc(out);
+}
+
+static void text_memory(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_memory_limit(out, in->size ? in->size->memory_file_bytes : 0);
+}
+
+static void text_boot_id(const struct appspec_input *in, struct sbuf *out)
+{
+	sbuf_addf(out, "%s\n", in->boot_id);
+}
+
+struct node_plan {
+	const char *path;
+	text_fn text; /* NULL: a directory */
+	mode_t mode;
+	enum spec_place place;
+	bool own;
+	bool only_directory; /* where the app is a directory of the caller */
+};
+
+/* Source: contract 2.4, 2.5, 2.9; parents first. */
+static const struct node_plan node_plans[] = {
+	{"etc", NULL, 0755, SPEC_IN_ROOT, false, false},
+	{"etc/passwd", text_passwd, 0444, SPEC_IN_ROOT, false, false},
+	{"etc/group", text_group, 0444, SPEC_IN_ROOT, false, false},
+	{"etc/hosts", text_hosts, 0444, SPEC_IN_ROOT, false, false},
+	{"etc/hostname", text_hostname, 0444, SPEC_IN_ROOT, false, false},
+	{"etc/resolv.conf", text_resolv, 0444, SPEC_IN_ROOT, false, false},
+	{"etc/profile", text_profile, 0444, SPEC_IN_ROOT, false, false},
+	{"etc/bash.bashrc", text_bashrc, 0444, SPEC_IN_ROOT, false, false},
+	{"sys", NULL, 0555, SPEC_IN_ROOT, false, false},
+	{"sys/fs", NULL, 0555, SPEC_IN_ROOT, false, false},
+	{"sys/fs/cgroup", NULL, 0555, SPEC_IN_ROOT, false, false},
+	{"sys/fs/cgroup/memory", NULL, 0555, SPEC_IN_ROOT, false, false},
+	{"sys/fs/cgroup/memory/memory.limit_in_bytes", text_memory, 0444, SPEC_IN_ROOT, false,
+	 false},
+	{BESIDE_MASK, NULL, 0555, SPEC_BESIDE_ROOT, false, false},
+	{BESIDE_BOOT_ID, text_boot_id, 0444, SPEC_BESIDE_ROOT, false, false},
+	{BESIDE_APP_UPPER, NULL, 0755, SPEC_BESIDE_ROOT, true, true},
+	{BESIDE_APP_WORK, NULL, 0755, SPEC_BESIDE_ROOT, false, true},
+};
+
+static int make_text(const struct appspec_input *in, text_fn text, struct arena *arena,
+		     struct spec_node *node)
+{
+	_cleanup_sbuf_ struct sbuf buf = {0};
+
+	text(in, &buf);
+	if (sbuf_ok(&buf) < 0)
+		return -ENOMEM;
+	node->data = arena_memdup(arena, sbuf_str(&buf), buf.len);
+	node->len = buf.len;
+	return node->data ? 0 : -ENOMEM;
+}
+
+static int make_nodes(const struct appspec_input *in, struct arena *arena, struct dyno_spec *spec)
+{
+	struct spec_node *nodes = arena_calloc(arena, ARRAY_SIZE(node_plans), sizeof(*nodes));
+	size_t n = 0;
+	size_t i;
+
+	if (!nodes)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(node_plans); i++) {
+		const struct node_plan *p = &node_plans[i];
+
+		if (p->only_directory && in->app_is_root)
+			continue;
+		nodes[n] = (struct spec_node){
+			.path = p->path,
+			.mode = p->mode,
+			.place = p->place,
+			.own = p->own,
+		};
+		if (p->text && make_text(in, p->text, arena, &nodes[n]) < 0)
+			return -ENOMEM;
+		n++;
+	}
+	spec->nodes = nodes;
+	spec->n_nodes = n;
+	return 0;
+}
+
+/* ---- mounts ------------------------------------------------------------------------------- */
+
+/* Source: contract 2.7, 2.8, 2.9 */
+static const struct spec_mount mounts_fixed[] = {
+	{.kind = SPEC_MOUNT_PROC, .target = "proc"},
+	{.kind = SPEC_MOUNT_DEV, .target = "dev"},
+	{.kind = SPEC_MOUNT_DEVPTS, .target = "dev/pts"},
+	{.kind = SPEC_MOUNT_TMPFS,
+	 .target = "dev/shm",
+	 .bytes = SHM_BYTES,
+	 .inodes = SHM_INODES,
+	 .mode = 0700},
+	{.kind = SPEC_MOUNT_MASK_FILE, .target = "proc/kcore"},
+	{.kind = SPEC_MOUNT_MASK_FILE, .target = "proc/timer_list"},
+	{.kind = SPEC_MOUNT_MASK_DIR, .target = "proc/scsi", .source = BESIDE_MASK},
+	{.kind = SPEC_MOUNT_FILE,
+	 .target = "proc/sys/kernel/random/boot_id",
+	 .source = BESIDE_BOOT_ID},
+};
+
+static int make_mounts(const struct appspec_input *in, struct arena *arena, struct dyno_spec *spec,
+		       struct dyno_err *err)
+{
+	size_t room = ARRAY_SIZE(mounts_fixed) + in->n_binds + MOUNTS_EXTRA;
+	struct spec_mount *m = arena_calloc(arena, room, sizeof(*m));
+	size_t n = 0;
+	size_t i;
+
+	if (in->n_binds > APPSPEC_MAX_BINDS)
+		return err_set(err, ERR_STACK, E2BIG, "bind %zu directories of a stack",
+			       in->n_binds);
+	if (!m)
+		return err_set(err, ERR_MEMORY, ENOMEM, "plan the mounts");
+	for (i = 0; i < in->n_binds; i++)
+		m[n++] = (struct spec_mount){.kind = SPEC_MOUNT_BIND,
+					     .target = in->binds[i] + 1,
+					     .source = in->binds[i]};
+	for (i = 0; i < ARRAY_SIZE(mounts_fixed); i++)
+		m[n++] = mounts_fixed[i];
+	if (!in->app_is_root)
+		m[n++] = (struct spec_mount){.kind = SPEC_MOUNT_OVERLAY,
+					     .target = "app",
+					     .source = BESIDE_APP_UPPER ":" BESIDE_APP_WORK,
+					     .layer = in->app};
+	spec->mounts = m;
+	spec->n_mounts = n;
+	return 0;
+}
+
+/* ---- the rest ----------------------------------------------------------------------------- */
+
+static int make_rlimits(const struct appspec_input *in, struct arena *arena, struct dyno_spec *spec)
+{
+	struct spec_rlimit *lim = arena_calloc(arena, 3, sizeof(*lim));
+	size_t n = 0;
+
+	if (!lim)
+		return -ENOMEM;
+	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_CORE, .value = 0};
+	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_NOFILE, .value = NOFILE_MAX};
+	/* Source: contract 3.13: tools read the size from it */
+	if (in->size && in->size->process_limit)
+		lim[n++] = (struct spec_rlimit){.resource = RLIMIT_NPROC,
+						.value = in->size->process_limit};
+	spec->process.rlimits = lim;
+	spec->process.n_rlimits = n;
+	return 0;
+}
+
+static void make_limits(const struct appspec_input *in, struct spec_limits *lim)
+{
+	const struct dyno_size *size = in->size;
+
+	if (!size)
+		return;
+	/* Without swap a limit at the quota would kill what R14 only reports (contract 11.1). */
+	lim->memory_bytes = in->swap ? size->ram_bytes : size->hard_bytes;
+	lim->memory_swap_bytes = size->hard_bytes;
+	lim->pids = size->process_limit;
+	lim->cpu_shares = size->cpu_shares;
+	lim->cpu_quota_usec = size->cpu_quota_usec;
+	lim->cpu_period_usec = size->cpu_quota_usec ? SIZE_CPU_PERIOD_USEC : 0;
+}
+
+static void make_root(const struct appspec_input *in, struct spec_root *root)
+{
+	size_t n = 0;
+
+	if (in->app_is_root)
+		root->layers[n++] = in->app;
+	root->layers[n++] = in->stack;
+	root->n_layers = n;
+	root->upper = in->scratch_path ? SPEC_UPPER_DISK : SPEC_UPPER_TMPFS;
+	root->upper_path = in->scratch_path;
+	root->upper_bytes = in->scratch_bytes;
+	if (!root->upper_bytes)
+		root->upper_bytes = in->size && in->size->ram_bytes ? in->size->ram_bytes / 2
+								    : APPSPEC_SCRATCH_BYTES;
+	root->upper_inodes = in->scratch_inodes;
+	if (!root->upper_inodes)
+		root->upper_inodes = MAX_OF(root->upper_bytes / APPSPEC_SCRATCH_INODE_BYTES,
+					    (uint64_t)ARRAY_SIZE(node_plans) * 4);
+}
+
+int appspec_compile(const struct appspec_input *in, struct arena *arena, struct dyno_spec *ret,
+		    struct dyno_err *err)
+{
+	struct dyno_spec spec = {
+		.hostname = in->hostname,
+		.process = {.argv = in->argv,
+			    .envp = in->envp,
+			    .cwd = "/app", /* Source: contract 2.10 */
+			    .uid = in->uid,
+			    .gid = in->uid, /* Source: contract 1.10 */
+			    .umask = 022},
+		.network = in->network,
+		.seccomp = true,
+	};
+	int r;
+
+	make_root(in, &spec.root);
+	make_limits(in, &spec.limits);
+	if (make_rlimits(in, arena, &spec) < 0 || make_nodes(in, arena, &spec) < 0)
+		return err_set(err, ERR_MEMORY, ENOMEM, "plan the dyno");
+	r = make_mounts(in, arena, &spec, err);
+	if (r < 0)
+		return r;
+	*ret = spec;
+	return 0;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * appspec.h - the app front end: a slug over a stack, a command, an environment and a size become
+ * a spec.  What a dyno looks like from inside (contract 1 and 2) is decided here and nowhere else.
+ * Pure: the descriptors in it are only handed through.
+ */
+#ifndef DYNO_APPSPEC_H
+#define DYNO_APPSPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dyno.h>
+
+#include "base/arena.h"
+#include "model/size.h"
+#include "model/spec.h"
+
+/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" and the NUL. */
+#define UUID_BYTES 37U
+
+/* Scratch without a memory quota, and bytes per inode. Source: own choice; mkfs.ext4's default
+ * inode_ratio is 16 KiB */
+#define APPSPEC_SCRATCH_BYTES	    (256ULL << 20)
+#define APPSPEC_SCRATCH_INODE_BYTES (16U << 10)
+
+/* Hosts' directories a stack binds at most. */
+#define APPSPEC_MAX_BINDS 16U
+
+/**
+ * struct appspec_input - what the app front end has found out; all borrowed by the spec.
+ * @hostname, @boot_id: UUIDs as text (contract 1.15, 2.9)
+ * @argv, @envp: the command
+ * @uid: of the app, 1000-59999
+ * @size: NULL: no limits
+ * @app_is_root: @app is a tree for `/` (root/app/... of the store); else it is what /app shows
+ * @app, @stack: the layers
+ * @binds, @n_binds: host directories to show at the same path
+ * @resolv_conf, @resolv_len: text of the host's file; NULL: there is none
+ * @swap: the host has swap, so the kernel's mark for memory alone may be the quota
+ * @scratch_path: NULL: tmpfs; else the directory on disk
+ * @scratch_bytes, @scratch_inodes: 0: the defaults
+ * @network: see spec.h
+ */
+struct appspec_input {
+	const char *hostname;
+	const char *boot_id;
+	const char *const *argv;
+	const char *const *envp;
+	uint32_t uid;
+	const struct dyno_size *size;
+	bool app_is_root;
+	struct spec_layer app;
+	struct spec_layer stack;
+	const char *const *binds;
+	size_t n_binds;
+	const char *resolv_conf;
+	size_t resolv_len;
+	bool swap;
+	const char *scratch_path;
+	uint64_t scratch_bytes;
+	uint64_t scratch_inodes;
+	enum spec_network network;
+};
+
+/**
+ * appspec_compile() - the spec of one dyno.
+ * @arena: owns what is made for the spec
+ * @ret: filled
+ * Return: 0, or -errno: ERR_MEMORY; ERR_STACK -E2BIG where the stack has too many binds.
+ */
+int appspec_compile(const struct appspec_input *in, struct arena *arena, struct dyno_spec *ret,
+		    struct dyno_err *err);
+
+/** uuid_format() - 16 random bytes as the text of a version 4 UUID. */
+void uuid_format(const uint8_t random[16], char buf[UUID_BYTES]);
+
+#endif
