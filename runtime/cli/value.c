@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* value.c - the values of options, from text. */
+#include "cli/value.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/err.h"
+#include "base/num.h"
+#include "base/str.h"
+#include "cli/nearest.h"
+
+/* Longest text of a SIZE or INODES that can be meant: 2^64 has 20 digits, "KiB" adds three. */
+#define SCRATCH_PART_BYTES 32
+
+/* Most inodes of a tmpfs. Source: tmpfs(5), nr_inodes is an unsigned long; more than 2^32 is a
+ * slip of the hand. */
+#define SCRATCH_INODES_MAX UINT32_MAX
+
+int value_bool(const char *s, bool *ret, struct dyno_err *err)
+{
+	static const struct {
+		const char *word;
+		bool value;
+	} words[] = {
+		{"1", true},  {"yes", true}, {"true", true},   {"on", true},
+		{"0", false}, {"no", false}, {"false", false}, {"off", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcasecmp(s, words[i].word) == 0) {
+			*ret = words[i].value;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_USAGE, 0, "\"%s\" is neither yes nor no", s);
+}
+
+int value_port(const char *s, uint16_t *ret, struct dyno_err *err)
+{
+	uint32_t port;
+
+	if (num_parse_u32(s, UINT16_MAX, &port) < 0 || port == 0)
+		return err_set(err, ERR_USAGE, 0, "\"%s\" is not a port from 1 to 65535", s);
+
+	*ret = (uint16_t)port;
+	return 0;
+}
+
+int value_size(const char *s, uint64_t *ret_bytes, struct dyno_err *err)
+{
+	uint64_t bytes;
+
+	if (num_parse_size(s, &bytes) < 0 || bytes == 0)
+		return err_set(err, ERR_USAGE, 0, "\"%s\" is not a size such as 64M or 2G", s);
+
+	*ret_bytes = bytes;
+	return 0;
+}
+
+int value_duration(const char *s, uint64_t *ret_ms, struct dyno_err *err)
+{
+	uint64_t ms;
+
+	if (num_parse_duration(s, &ms) < 0 || ms == 0)
+		return err_set(err, ERR_USAGE, 0, "\"%s\" is not a time such as 10s, 5m or 24h", s);
+
+	*ret_ms = ms;
+	return 0;
+}
+
+static int choice_unknown(const char *s, const char *const *choices, struct dyno_err *err)
+{
+	struct nearest near = {.word = s};
+	char list[DYNO_ERR_HINT_BYTES] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; choices[i]; i++) {
+		nearest_offer(&near, choices[i]);
+		if (len < sizeof(list))
+			len += str_fmt(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
+				       choices[i]);
+	}
+
+	int r = err_set(err, ERR_USAGE, 0, "\"%s\" is none of: %s", s, list);
+
+	if (near.best)
+		err_hint(err, "did you mean %s?", near.best);
+	return r;
+}
+
+int value_choice(const char *s, const char *const *choices, unsigned int *ret, struct dyno_err *err)
+{
+	for (unsigned int i = 0; choices[i]; i++) {
+		if (str_eq(s, choices[i])) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return choice_unknown(s, choices, err);
+}
+
+/* Cuts the next colon-separated part of *@s off into @part. False: it is longer than any number. */
+static bool scratch_part(const char **s, char part[SCRATCH_PART_BYTES])
+{
+	size_t len = strcspn(*s, ":");
+
+	if (len >= SCRATCH_PART_BYTES)
+		return false;
+	memcpy(part, *s, len);
+	part[len] = '\0';
+	*s += len;
+	if (**s == ':')
+		(*s)++;
+	return true;
+}
+
+static bool scratch_parse(const char *s, struct value_scratch *ret)
+{
+	char kind[SCRATCH_PART_BYTES], size[SCRATCH_PART_BYTES], inodes[SCRATCH_PART_BYTES];
+
+	if (!scratch_part(&s, kind) || !scratch_part(&s, size) || !scratch_part(&s, inodes) || *s)
+		return false;
+
+	if (str_eq(kind, "tmpfs"))
+		ret->kind = DYNO_SCRATCH_TMPFS;
+	else if (str_eq(kind, "disk"))
+		ret->kind = DYNO_SCRATCH_DISK;
+	else
+		return false;
+
+	if (size[0] && (num_parse_size(size, &ret->bytes) < 0 || ret->bytes == 0))
+		return false;
+	if (inodes[0] &&
+	    (num_parse_u64(inodes, SCRATCH_INODES_MAX, &ret->inodes) < 0 || ret->inodes == 0))
+		return false;
+	return true;
+}
+
+int value_scratch(const char *s, void *field, struct dyno_err *err)
+{
+	struct value_scratch scratch = {0};
+
+	if (!scratch_parse(s, &scratch))
+		return err_set(err, ERR_USAGE, 0,
+			       "\"%s\" is not of the form tmpfs|disk[:SIZE[:INODES]]", s);
+
+	*(struct value_scratch *)field = scratch;
+	return 0;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb_run.c - dyno run SLUG [TYPE | COMMAND [ARG...]]: one dyno in the foreground. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "cli/value.h"
+
+static const char *const network_choices[] = {
+	[DYNO_NET_HOST] = "host",
+	[DYNO_NET_NONE] = "none",
+	NULL,
+};
+
+struct run_options {
+	struct cli_common common;
+	struct dyno_run_opts run;
+	struct opt_list env;
+	struct opt_list env_files;
+	struct value_scratch scratch;
+	bool quiet;
+	bool verbose;
+	bool timing;
+};
+
+#define AT(member, type) OPT_FIELD(struct run_options, member, type)
+
+static const struct opt options[] = {
+	{.name = "app",
+	 .letter = 'a',
+	 .kind = OPT_STRING,
+	 .offset = AT(run.app, const char *),
+	 .arg = "NAME",
+	 .help = "the app's name (from the slug's)"},
+	{.name = "name",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.name, const char *),
+	 .arg = "NAME",
+	 .help = "the dyno's name, its $DYNO (web.1, run.1234)"},
+	{.name = "env",
+	 .letter = 'e',
+	 .kind = OPT_LIST,
+	 .offset = AT(env, struct opt_list),
+	 .arg = "K=V",
+	 .help = "a config var; may be repeated"},
+	{.name = "env-file",
+	 .kind = OPT_LIST,
+	 .offset = AT(env_files, struct opt_list),
+	 .arg = "FILE",
+	 .help = "config vars, before those of -e; may be repeated",
+	 .words = OPT_WORDS_FILE},
+	{.name = "stack",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.stack, const char *),
+	 .arg = "NAME",
+	 .help = "base root file system (host)"},
+	{.name = "checksum",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.checksum, const char *),
+	 .arg = "SHA256:HEX",
+	 .help = "what the slug must be, else R17"},
+	{.name = "scratch",
+	 .kind = OPT_PARSED,
+	 .offset = AT(scratch, struct value_scratch),
+	 .arg = "KIND[:SIZE[:INODES]]",
+	 .help = "where writes go, tmpfs or disk, and their limits",
+	 .parse = value_scratch},
+	{.name = "network",
+	 .kind = OPT_CHOICE,
+	 .offset = OPT_FIELD_CHOICE(struct run_options, run.network),
+	 .arg = "KIND",
+	 .help = "host or none (host)",
+	 .choices = network_choices},
+	{.name = "port",
+	 .kind = OPT_PORT,
+	 .offset = AT(run.port, uint16_t),
+	 .arg = "PORT",
+	 .help = "$PORT (a free one)"},
+	{.name = "uid-range",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.uid_range, const char *),
+	 .arg = "FIRST:COUNT",
+	 .help = "host user ids that dynos may get"},
+	{.name = "boot-timeout",
+	 .kind = OPT_DURATION,
+	 .offset = AT(run.boot_timeout_ms, uint64_t),
+	 .arg = "TIME",
+	 .help = "until web must listen on $PORT, else R10 (60s)"},
+	{.name = "grace",
+	 .kind = OPT_DURATION,
+	 .offset = AT(run.grace_ms, uint64_t),
+	 .arg = "TIME",
+	 .help = "from TERM to KILL at a stop (30s)"},
+	{.name = "log-source",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.log_source, const char *),
+	 .arg = "WORD",
+	 .help = "tag of dyno's own lines (heroku)"},
+	{.name = "quiet",
+	 .letter = 'q',
+	 .kind = OPT_FLAG,
+	 .offset = AT(quiet, bool),
+	 .help = "no lines of dyno's own"},
+	{.name = "verbose",
+	 .letter = 'v',
+	 .kind = OPT_FLAG,
+	 .offset = AT(verbose, bool),
+	 .help = "tell names, port and end"},
+	{.name = "timing",
+	 .kind = OPT_FLAG,
+	 .offset = AT(timing, bool),
+	 .help = "what each phase of the launch took"},
+	CLI_OPTION_JSON("the end, or the error, as a last line of JSON"),
+};
+
+/* What a platform line needs to know; filled when the first one comes. */
+struct run_log {
+	struct cli *cli;
+	bool quiet;
+	bool asked;
+	bool is_tty;
+	bool color;
+};
+
+/* Offset and length of "12:00:00" in the text of output_time(). */
+#define TIME_OF_DAY_AT	11
+#define TIME_OF_DAY_LEN 8
+
+static void log_asked(struct run_log *log)
+{
+	if (log->asked)
+		return;
+	log->asked = true;
+	log->is_tty = isatty(STDERR_FILENO);
+	log->color = cli_color(log->cli, STDERR_FILENO);
+}
+
+/* A line is one write, so that it is whole however many dynos share a log. */
+static void log_line(void *data, const char *source, const char *dyno, const char *text)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+	struct run_log *log = data;
+	char time[OUTPUT_TIME_BYTES], tag[160];
+
+	progress_clear(&log->cli->progress);
+	if (log->quiet)
+		return;
+
+	log_asked(log);
+	output_time(output_now_us(), time);
+	str_fmt(tag, sizeof(tag), "%s[%s]", source, dyno);
+	if (log->is_tty) {
+		sbuf_addf(&b, "%.*s ", TIME_OF_DAY_LEN, time + TIME_OF_DAY_AT);
+		output_add_styled(&b, log->color, STYLE_CYAN, tag, 0);
+		sbuf_adds(&b, " | ");
+	} else {
+		sbuf_addf(&b, "%s %s: ", time, tag);
+	}
+	output_add_line(&b, text);
+	sbuf_addc(&b, '\n');
+	output_stderr(&b);
+}
+
+/* The words after SLUG: after "--" they are an argv, else a type or a command line for the shell. */
+static int take_operands(struct run_options *o, const struct opt_operands *operands,
+			 struct dyno_err *err)
+{
+	const char *const *rest = operands->items + 1;
+	size_t n = operands->n - 1;
+	int r;
+
+	o->run.slug = operands->items[0];
+	if (n > 0 && str_eq(rest[0], "--")) {
+		o->run.argv_mode = 1;
+		rest++;
+		n--;
+		if (n == 0)
+			return err_set(err, ERR_USAGE, 0, "run: no command after --");
+	} else if (n > 0 && rest[0][0] == '-') {
+		r = err_set(err, ERR_USAGE, 0, "run: \"%s\" stands after SLUG", rest[0]);
+		err_hint(err, "options go before SLUG; a command that begins with a dash goes "
+			      "after --");
+		return r;
+	}
+	o->run.operands = rest;
+	o->run.n_operands = n;
+	return 0;
+}
+
+static void take_options(struct run_options *o)
+{
+	o->run.env = o->env.items;
+	o->run.n_env = o->env.n;
+	o->run.env_files = o->env_files.items;
+	o->run.n_env_files = o->env_files.n;
+	o->run.scratch = o->scratch.kind;
+	o->run.scratch_bytes = o->scratch.bytes;
+	o->run.scratch_inodes = o->scratch.inodes;
+}
+
+/* ---- after the end ----------------------------------------------------------------------------*/
+
+static uint64_t step_ns(const struct dyno_timing *t, unsigned int i)
+{
+	return t->at_ns[i] - (i ? t->at_ns[i - 1] : 0);
+}
+
+static void print_timing(struct sbuf *b, const struct dyno_timing *t)
+{
+	sbuf_adds(b, "     at us   step us  phase\n");
+	for (unsigned int i = 0; i < t->n; i++)
+		sbuf_addf(b, "%10llu%10llu  %s\n", (unsigned long long)(t->at_ns[i] / 1000),
+			  (unsigned long long)(step_ns(t, i) / 1000), t->name[i]);
+}
+
+static void print_end(struct sbuf *b, const struct dyno_outcome *out)
+{
+	sbuf_addf(b, "dyno: %s of app %s: ", out->dyno, out->app);
+	if (out->signal)
+		sbuf_addf(b, "signal %d (%s)", out->signal, out->reason);
+	else
+		sbuf_addf(b, "exit status %d (%s)", out->exit_code, out->reason);
+	sbuf_addf(b, " after %llu ms", (unsigned long long)out->up_ms);
+	if (out->port)
+		sbuf_addf(b, ", PORT was %u", out->port);
+	sbuf_addc(b, '\n');
+}
+
+static void json_timing(struct sbuf *b, const struct dyno_timing *t)
+{
+	json_open(b, "timing", '[');
+	for (unsigned int i = 0; i < t->n; i++) {
+		json_open(b, NULL, '{');
+		json_str(b, "phase", t->name[i]);
+		json_u64(b, "at_us", t->at_ns[i] / 1000);
+		json_u64(b, "step_us", step_ns(t, i) / 1000);
+		json_close(b, '}');
+	}
+	json_close(b, ']');
+}
+
+static void json_outcome(struct sbuf *b, const struct dyno_outcome *out,
+			 const struct dyno_timing *timing)
+{
+	json_begin(b);
+	json_open(b, "outcome", '{');
+	json_str(b, "app", out->app);
+	json_str(b, "dyno", out->dyno);
+	json_u64(b, "exit_code", (uint64_t)out->exit_code);
+	if (out->signal)
+		json_u64(b, "signal", (uint64_t)out->signal);
+	else
+		json_null(b, "signal");
+	json_str(b, "reason", out->reason);
+	if (out->port)
+		json_u64(b, "port", out->port);
+	else
+		json_null(b, "port");
+	json_u64(b, "up_ms", out->up_ms);
+	if (timing)
+		json_timing(b, timing);
+	json_close(b, '}');
+	json_end(b);
+}
+
+static void print_outcome(const struct run_options *o, const struct dyno_outcome *out)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	if (o->timing && !o->common.json)
+		print_timing(&b, o->run.timing);
+	if (o->verbose && !o->common.json)
+		print_end(&b, out);
+	if (o->common.json)
+		json_outcome(&b, out, o->run.timing);
+	if (b.len > 0)
+		output_stderr(&b);
+}
+
+static int run_main(struct cli *cli, struct dyno_err *err)
+{
+	_cleanup_host_ struct dyno_host *host = NULL;
+	struct run_options *o = cli->options;
+	struct run_log log = {.cli = cli, .quiet = o->quiet};
+	struct dyno_timing timing = {0};
+	struct dyno_outcome out = {0};
+	int r = take_operands(o, &cli->operands, err);
+
+	if (r < 0)
+		return r;
+	take_options(o);
+	o->run.log = log_line;
+	o->run.data = &log;
+	o->run.timing = o->timing ? &timing : NULL;
+
+	r = cli_host_open(cli, &host, err);
+	if (r < 0)
+		return r;
+	r = dyno_run(host, &o->run, &out, err);
+	if (r < 0)
+		return r;
+
+	progress_clear(&cli->progress);
+	print_outcome(o, &out);
+	return out.exit_code;
+}
+
+const struct verb verb_run = {
+	.name = "run",
+	.operands = "SLUG [TYPE | COMMAND [ARG...]]",
+	.summary = "run a process type or a command of a slug in a fresh root",
+	.text = "SLUG is a .tgz, .tar.zst, .tar.xz or .tar, a directory, - for standard input, or\n"
+		"sha256:HEX of a stored slug.  Without TYPE or COMMAND it is the type web.\n"
+		"A COMMAND goes through bash --login with the app's profile scripts; after -- its\n"
+		"words are executed as they are: no shell, no profile, the default PATH.\n"
+		"Options stand before SLUG.  The exit status is the command's, 128+n after signal\n"
+		"n, 125 when dyno failed, 126 not executable, 127 not found.\n",
+	CLI_OPTIONS(options, struct run_options),
+	.min_operands = 1,
+	.max_operands = SIZE_MAX,
+	.words = OPT_WORDS_SLUG,
+	.runs_command = true,
+	.main = run_main,
+};
