@@ -48,14 +48,11 @@ check-long: test-builds ## the same with every loop in full length
 	$(Q)DYNO_LONG=1 FILE_TIMEOUT=14400 BATS_TEST_TIMEOUT=7200 $(run_tests)
 
 .PHONY: lint
+lint: export LINT_FLAGS := $(subst ',,$(CSTD) $(CPPFLAGS))
 lint: ## layers, format, analysers, and what no test names
 	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT)
-	$(Q)$(submake) $(O)/.lint-ready
-	$(Q)O=$(O) LINT_FLAGS='$(CSTD) $(CPPFLAGS)' tests/lint/run
-
-# Analysers read the generated headers too.
-.PHONY: $(O)/.lint-ready
-$(O)/.lint-ready: $$(GEN)
+	$(Q)$(submake) all WERROR=1
+	$(Q)O=$(O) tests/lint/run
 
 .PHONY: check-vm
 check-vm: ## the integration tests on Debian's kernel with cgroup v2 only, in a virtual machine
