@@ -175,7 +175,7 @@ static void error_json(struct sbuf *b, const struct dyno_err *err)
 	json_end(b);
 }
 
-/* What failed, the fact, the next step; a newline in a name cannot begin a line of its own. */
+/* What failed, the fact and the class for `dyno explain`, the next step; a newline in a name cannot begin a line of its own. */
 static void error_text(struct cli *cli, struct sbuf *b, const struct dyno_err *err)
 {
 	bool color = cli_color(cli, STDERR_FILENO);
@@ -185,7 +185,7 @@ static void error_text(struct cli *cli, struct sbuf *b, const struct dyno_err *e
 	output_add_line(b, err->msg);
 	if (err->num)
 		sbuf_addf(b, ": %s", err_errno_text(err->num));
-	sbuf_addc(b, '\n');
+	sbuf_addf(b, " [%s]\n", dyno_err_class(err));
 	if (!err->hint[0])
 		return;
 	output_add_styled(b, color, STYLE_BOLD, "hint:", 0);
@@ -214,11 +214,14 @@ static bool asks_json(const char *const *argv)
 	return false;
 }
 
-static int report(struct cli *cli, const char *const *argv, const struct dyno_err *err)
+static int report(struct cli *cli, const char *const *argv, struct dyno_err *err)
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
 	bool json = cli->options && cli_common(cli)->json;
 
+	/* A record may come from another process, which is not trusted to have ended its texts. */
+	err->msg[sizeof(err->msg) - 1] = '\0';
+	err->hint[sizeof(err->hint) - 1] = '\0';
 	progress_clear(&cli->progress);
 	if (json || asks_json(argv))
 		error_json(&b, err);

@@ -82,7 +82,7 @@ static int check_existing(const char *path, bool replace)
 	struct stat st;
 
 	if (stat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT && *path ? 0 : -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	if (!S_ISREG(st.st_mode))
@@ -90,33 +90,42 @@ static int check_existing(const char *path, bool replace)
 	return replace ? 0 : -EEXIST;
 }
 
+/* Return: a descriptor, or -errno. */
+static int open_path(struct outfile *file, bool replace)
+{
+	int r = check_existing(file->path, replace);
+
+	if (r < 0)
+		return r;
+	file->direct = r > 0;
+	if (file->direct) {
+		int fd = open(file->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+		return fd < 0 ? -errno : fd;
+	}
+
+	r = open_nameless(file);
+	if (r == -EOPNOTSUPP || r == -EISDIR || r == -EINVAL)
+		r = open_named(file);
+	return r;
+}
+
+static int open_stdout(struct outfile *file)
+{
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	file->direct = true;
+	return fd < 0 ? -errno : fd;
+}
+
 int outfile_open(struct outfile *file, const char *path, bool replace, struct dyno_err *err)
 {
-	int fd;
-
 	*file = (struct outfile){.fd = -EBADF, .path = path};
-	if (str_eq(path, "-")) {
-		file->direct = true;
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-		if (fd < 0)
-			fd = -errno;
-	} else {
-		int r = check_existing(path, replace);
 
-		if (r < 0)
-			return err_set(err, ERR_IO, -r, "write %s", path);
-		file->direct = r > 0;
-		if (file->direct)
-			fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-		else
-			fd = open_nameless(file);
-		if (file->direct && fd < 0)
-			fd = -errno;
-		if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -EINVAL)
-			fd = open_named(file);
-	}
+	int fd = str_eq(path, "-") ? open_stdout(file) : open_path(file, replace);
+
 	if (fd < 0)
-		return err_set(err, ERR_IO, -fd, "open %s for writing", path);
+		return err_set(err, ERR_IO, -fd, "write %s", path);
 
 	file->fd = fd;
 	return 0;
