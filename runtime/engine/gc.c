@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gc.c - dyno_gc(): what killed launchers left behind.  Everything that can be left carries a name
+ * that leads to a lock: a place in the run directory.  No lock, no owner.
+ */
+#include <errno.h>
+#include <stdbool.h>
+
+#include <dyno.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "engine/host.h"
+#include "engine/scratch.h"
+#include "engine/state.h"
+#include "kernel/cgroup.h"
+
+struct gc {
+	struct dyno_host *host;
+	int run_fd;
+	char tag[STATE_TAG_BYTES];
+	struct store *store;
+	struct cgroup_host cgroups;
+	dyno_gc_fn fn;
+	void *data;
+	int count;
+};
+
+static void tell(struct gc *gc, const char *kind, const char *name)
+{
+	gc->count++;
+	if (gc->fn)
+		gc->fn(gc->data, kind, name);
+}
+
+static void tell_store(void *data, const char *kind, const char *name)
+{
+	tell(data, kind, name);
+}
+
+/* Whether a leaf or scratch of that name belongs to a dead dyno of this run directory. */
+static bool is_orphan(const struct gc *gc, const char *name)
+{
+	char app[STATE_NAME_BYTES];
+	char dyno[STATE_NAME_BYTES];
+
+	return state_leaf_split(name, gc->tag, app, dyno) == 0 &&
+	       state_alive(gc->run_fd, app, dyno) == 0;
+}
+
+static int collect_leaf(void *data, const char *name)
+{
+	struct gc *gc = data;
+
+	if (is_orphan(gc, name)) {
+		(void)cgroup_leaf_kill(&gc->cgroups, name); /* nobody watches these any more */
+		if (cgroup_leaf_remove(&gc->cgroups, name) == 0)
+			tell(gc, "control group", name);
+	}
+	return 0;
+}
+
+static int collect_scratch(void *data, const char *name)
+{
+	struct gc *gc = data;
+
+	if (is_orphan(gc, name) && scratch_remove(gc->store, name) == 0)
+		tell(gc, "scratch", name);
+	return 0;
+}
+
+static int collect_state(void *data, struct state *state)
+{
+	struct gc *gc = data;
+	char name[2 * STATE_NAME_BYTES];
+
+	str_fmt(name, sizeof(name), "%s/%s", state->app, state->dyno);
+	state_release(state);
+	tell(gc, "run directory", name);
+	return 0;
+}
+
+/* The orphans go first: a place that is gone must not be needed to find them again. */
+static int collect(struct gc *gc, struct dyno_err *err)
+{
+	int r;
+
+	if (cgroup_host_open(CGROUP_ROOT, &gc->cgroups, err) == 0) {
+		r = cgroup_each_leaf(&gc->cgroups, "", collect_leaf, gc);
+		cgroup_host_done(&gc->cgroups);
+		if (r < 0)
+			return err_set(err, ERR_CGROUP, -r, "list the control groups");
+	}
+	r = scratch_each(gc->store, collect_scratch, gc);
+	if (r < 0)
+		return err_set(err, ERR_SCRATCH, -r, "list the scratch directories");
+	r = state_each_dead(gc->run_fd, collect_state, gc, err);
+	if (r < 0)
+		return r;
+	r = store_gc(gc->store, false, tell_store, gc, NULL, err);
+	return r < 0 ? r : 0;
+}
+
+DYNO_PUBLIC int dyno_gc(struct dyno_host *host, dyno_gc_fn fn, void *data, struct dyno_err *err)
+{
+	struct gc gc = {.host = host, .fn = fn, .data = data};
+	int r;
+
+	r = host_run_dir(host, &gc.run_fd, err);
+	if (r == 0)
+		r = host_store(host, &gc.store, err);
+	if (r < 0)
+		return r;
+	r = state_tag(gc.run_fd, gc.tag);
+	if (r < 0)
+		return err_set(err, ERR_RUN_DIR, -r, "look at the run directory");
+	r = collect(&gc, err);
+	return r < 0 ? r : gc.count;
+}

@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c - dyno_run(): the app front end.  It finds what is to be run and on what, compiles the
+ * spec, and hands launch and supervision to the engine.
+ *
+ * Everything it takes is in struct run and given back by run_done(), in reverse order; the kernel
+ * gives back the same when this process is killed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include <dyno.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "engine/host.h"
+#include "engine/launch.h"
+#include "engine/monitor.h"
+#include "engine/scratch.h"
+#include "engine/slug.h"
+#include "engine/state.h"
+#include "kernel/listen.h"
+#include "kernel/port.h"
+#include "kernel/slot.h"
+#include "model/appspec.h"
+#include "model/command.h"
+#include "model/envfile.h"
+#include "model/environ.h"
+#include "model/name.h"
+#include "model/port.h"
+#include "model/size.h"
+#include "model/uidrange.h"
+#include "rootfs/stack.h"
+#include "rootfs/store.h"
+
+/* Source: contract table (b), R10 and R12 */
+#define BOOT_TIMEOUT_MS 60000U
+#define GRACE_MS	30000U
+
+/* The host's resolv.conf; more than any resolver reads. Source: own choice */
+#define RESOLV_MAX_BYTES 65536U
+
+/* Source: statfs(2), fuse_i.h; not in linux/magic.h of every release */
+#define FUSE_MAGIC 0x65735546
+
+/**
+ * struct run - all that one run holds.
+ */
+struct run {
+	struct dyno_host *host;
+	const struct dyno_run_opts *opts;
+	struct arena arena;
+	bool rootless;
+	int run_fd;
+	struct store *store;
+	char app[NAME_BYTES];
+	char tag[STATE_TAG_BYTES];
+	char leaf_name[CGROUP_NAME_BYTES];
+	char run_path[PATH_MAX];
+	char boot_id[UUID_BYTES];
+	char hostname[UUID_BYTES];
+
+	struct store_entry entry;
+	struct stack stack;
+	struct slug slug;
+	struct command command;
+	struct state state;
+	struct scratch scratch;
+	int ids_fd;
+	int port_fd;
+	int host_listen_fd;
+	uint32_t base;
+	uint32_t uid;
+	uint16_t port;
+	const struct dyno_size *size;
+	const char *const *envp;
+	struct dyno_spec spec;
+	struct cgroup_host cgroups;
+	bool have_cgroups;
+	struct launch launch;
+	struct monitor_plan plan;
+	struct dyno_timing *shared_timing;
+};
+
+static void run_init(struct run *run, struct dyno_host *host, const struct dyno_run_opts *opts)
+{
+	*run = (struct run){
+		.host = host,
+		.opts = opts,
+		.rootless = geteuid() != 0,
+		.run_fd = -EBADF,
+		.entry = STORE_ENTRY_INIT,
+		.stack = STACK_INIT,
+		.slug = SLUG_INIT,
+		.state = STATE_INIT,
+		.scratch = SCRATCH_INIT,
+		.ids_fd = -EBADF,
+		.port_fd = -EBADF,
+		.host_listen_fd = -EBADF,
+	};
+	launch_init(&run->launch);
+}
+
+static void run_done(struct run *run)
+{
+	launch_done(&run->launch);
+	scratch_done(&run->scratch);
+	if (run->have_cgroups)
+		cgroup_host_done(&run->cgroups);
+	close_fdp(&run->host_listen_fd);
+	close_fdp(&run->port_fd);
+	close_fdp(&run->ids_fd);
+	state_release(&run->state);
+	slug_done(&run->slug);
+	stack_done(&run->stack);
+	store_entry_done(&run->entry);
+	arena_done(&run->arena);
+}
+
+/* ---- phases, in order --------------------------------------------------------------------- */
+
+static void mark(struct run *run, const char *name)
+{
+	struct dyno_timing *t = run->opts->timing;
+
+	if (!t || t->n == DYNO_TIMING_MAX)
+		return;
+	t->name[t->n] = name;
+	t->at_ns[t->n++] = clock_ns();
+}
+
+static int name_app(struct run *run, struct dyno_err *err)
+{
+	const char *given = run->opts->app;
+	int r;
+
+	if (given) {
+		r = name_check_app(given, err);
+		if (r < 0)
+			return r;
+		str_fmt(run->app, sizeof(run->app), "%s", given);
+		return 0;
+	}
+	r = name_app_from_slug(run->opts->slug, run->app, sizeof(run->app));
+	if (r < 0 && run->entry.digest[0])
+		r = name_app_from_slug(run->entry.digest, run->app, sizeof(run->app));
+	if (r < 0)
+		str_fmt(run->app, sizeof(run->app), "app");
+	return 0;
+}
+
+static int find_slug(struct run *run, struct dyno_err *err)
+{
+	const struct store_request req = {
+		.source = run->opts->slug,
+		.checksum = run->opts->checksum,
+		.libexec_dir = run->host->libexec_dir,
+		.progress = run->host->progress,
+		.data = run->host->data,
+	};
+	int r;
+
+	r = host_run_dir(run->host, &run->run_fd, err);
+	if (r < 0)
+		return r;
+	r = host_store(run->host, &run->store, err);
+	if (r < 0)
+		return r;
+	r = store_acquire(run->store, &req, &run->entry, err);
+	if (r < 0)
+		return r;
+	return stack_acquire(run->store, run->opts->stack, &run->stack, err);
+}
+
+static int find_command(struct run *run, struct dyno_err *err)
+{
+	const struct command_input in = {
+		.types = &run->slug.types,
+		.operands = run->opts->operands,
+		.n = run->opts->n_operands,
+		.argv_mode = run->opts->argv_mode,
+	};
+	int r;
+
+	/* An argv needs no types, so a broken Procfile is no hindrance to `-- bash`. */
+	r = slug_read(&run->entry, !run->opts->argv_mode, &run->arena, &run->slug, err);
+	if (r < 0)
+		return r;
+	return command_compile(&in, &run->arena, &run->command, err);
+}
+
+static int claim_place(struct run *run, struct dyno_err *err)
+{
+	bool formation = run->command.kind == COMMAND_TYPE;
+	bool remains = false;
+	int r;
+
+	r = name_app(run, err);
+	if (r < 0)
+		return r;
+	if (run->opts->name) {
+		r = name_check_dyno(run->opts->name, err);
+		if (r == 0)
+			r = state_claim(run->run_fd, run->app, run->opts->name, &run->state,
+					&remains, err);
+	} else if (formation) {
+		r = state_claim_type(run->run_fd, run->app, run->command.type, &run->state,
+				     &remains, err);
+	} else {
+		r = state_claim_oneoff(run->run_fd, run->app, &run->state, &remains, err);
+	}
+	if (r < 0)
+		return r;
+	r = state_tag(run->run_fd, run->tag);
+	if (r < 0)
+		return err_set(err, ERR_RUN_DIR, -r, "look at the run directory");
+	state_leaf_name(run->app, run->state.dyno, run->tag, run->leaf_name,
+			sizeof(run->leaf_name));
+	if (str_fmt(run->run_path, sizeof(run->run_path), "%s/%s/%s", run->host->run_dir, run->app,
+		    run->state.dyno) >= sizeof(run->run_path))
+		return err_set(err, ERR_RUN_DIR, ENAMETOOLONG, "name the dyno's directory");
+	return 0;
+}
+
+static int reserve_ids(struct run *run, struct dyno_err *err)
+{
+	struct uidrange range = UIDRANGE_DEFAULT;
+	int r;
+
+	if (run->rootless)
+		return 0;
+	if (run->opts->uid_range) {
+		r = uidrange_parse(run->opts->uid_range, &range, err);
+		if (r < 0)
+			return r;
+	}
+	return ids_reserve(run->run_fd, range.first, uidrange_slots(&range), &run->ids_fd,
+			   &run->base, err);
+}
+
+static int reserve_port(struct run *run, struct dyno_err *err)
+{
+	const struct port_want want = {
+		.fixed = run->opts->port,
+		.first = PORT_FIRST,
+		.count = PORT_COUNT,
+		.shared = run->opts->network == DYNO_NET_HOST,
+	};
+
+	return port_reserve(run->run_fd, &want, &run->port_fd, &run->port, err);
+}
+
+/* ---- environment -------------------------------------------------------------------------- */
+
+static int add_env_file(struct env *env, const char *path, struct arena *arena,
+			struct dyno_err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct env_pairs pairs = {0};
+	char *text;
+	size_t len;
+	int r;
+
+	if (fd < 0)
+		return err_set(err, ERR_ENV_SYNTAX, errno, "open the env file %s", path);
+	r = fd_read_all(fd, ENVFILE_MAX_BYTES, arena, &text, &len);
+	if (r < 0)
+		return err_set(err, ERR_ENV_SYNTAX, -r, "read the env file %s", path);
+	r = envfile_parse(text, len, arena, &pairs, err);
+	if (r == 0)
+		r = env_set_pairs(env, &pairs, ENV_FILE, err);
+	if (r < 0)
+		err_context(err, "%s", path);
+	return r;
+}
+
+static int add_terminal(struct run *run, struct env *env, struct dyno_err *err)
+{
+	struct winsize ws = {0};
+
+	if (run->command.kind != COMMAND_ONEOFF)
+		return 0;
+	(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &ws); /* no terminal: no size */
+	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
+}
+
+static int make_environment(struct run *run, struct dyno_err *err)
+{
+	const struct env_platform facts = {
+		.dyno = run->state.dyno,
+		.port = run->port,
+		.size = run->size,
+	};
+	struct env env = {.arena = &run->arena};
+	struct rlimit stack = {0};
+	size_t i;
+	int r;
+
+	r = env_set_platform(&env, &facts, err);
+	for (i = 0; r == 0 && i < run->opts->n_env_files; i++)
+		r = add_env_file(&env, run->opts->env_files[i], &run->arena, err);
+	for (i = 0; r == 0 && i < run->opts->n_env; i++)
+		r = env_set_text(&env, run->opts->env[i], ENV_FLAG, err);
+	if (r == 0)
+		r = add_terminal(run, &env, err);
+	if (r == 0)
+		r = env_set_pairs(&env, &run->slug.vars, ENV_SLUG, err);
+	if (r < 0)
+		return r;
+	(void)getrlimit(RLIMIT_STACK, &stack); /* cannot fail for this limit */
+	return env_compile(&env, run->command.argv, env_limit_bytes(stack.rlim_cur), &run->arena,
+			   &run->envp, err);
+}
+
+/* ---- the spec ----------------------------------------------------------------------------- */
+
+static int make_uuids(struct run *run, struct dyno_err *err)
+{
+	uint8_t random[32];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return err_set(err, ERR_IO, errno, "read random bytes");
+	uuid_format(random, run->hostname);
+	uuid_format(random + 16, run->boot_id);
+	return 0;
+}
+
+/* The user inside: the tree's owner, so that no file has to change hands. */
+static void choose_uid(struct run *run, struct spec_layer *layer)
+{
+	const struct store_entry *e = &run->entry;
+
+	layer->owner = SPEC_OWNER_SAME;
+	run->uid = e->uid;
+	if (e->kind == STORE_SLUG)
+		return;
+	if (e->uid >= UID_APP_FIRST && e->uid <= UID_APP_LAST && !run->rootless)
+		return;
+	run->uid = UID_APP_FIRST + (uint32_t)slot_random(UID_APP_LAST - UID_APP_FIRST + 1);
+	if (!run->rootless)
+		layer->owner = e->owner_uid;
+}
+
+static int layer_path(struct run *run, const char **ret, struct dyno_err *err)
+{
+	const struct store_entry *e = &run->entry;
+
+	if (e->kind == STORE_DIRECTORY) {
+		*ret = run->opts->slug;
+		return 0;
+	}
+	/* "sha256:<hex>" is the directory sha256-<hex> */
+	*ret = arena_fmt(&run->arena, "%s/slugs/sha256-%s/" STORE_TREE, run->store->data_dir,
+			 e->digest + STRLEN("sha256:"));
+	return *ret ? 0 : err_set(err, ERR_MEMORY, ENOMEM, "name the layer");
+}
+
+static bool has_swap(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) == 0 && info.totalswap > 0;
+}
+
+static int read_resolv(struct run *run, struct appspec_input *in)
+{
+	_cleanup_close_ int fd = -EBADF;
+	char *text;
+	size_t len;
+
+	if (run->opts->network == DYNO_NET_NONE)
+		return 0;
+	fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fd_read_all(fd, RESOLV_MAX_BYTES, &run->arena, &text, &len) < 0)
+		return 0; /* a host without a resolver: so has the dyno */
+	in->resolv_conf = text;
+	in->resolv_len = len;
+	return 0;
+}
+
+static int make_spec(struct run *run, struct dyno_err *err)
+{
+	const char *binds[STACK_BINDS_MAX];
+	struct appspec_input in = {
+		.hostname = run->hostname,
+		.boot_id = run->boot_id,
+		.argv = run->command.argv,
+		.envp = run->envp,
+		.size = run->size,
+		.app_is_root = run->entry.kind == STORE_SLUG,
+		.swap = has_swap(),
+		.scratch_path = run->scratch.path,
+		.scratch_bytes = run->opts->scratch_bytes,
+		.scratch_inodes = run->opts->scratch_inodes,
+		.network = run->opts->network == DYNO_NET_NONE ? SPEC_NET_NONE : SPEC_NET_HOST,
+	};
+	size_t i;
+	int r;
+
+	r = layer_path(run, &in.app.path, err);
+	if (r < 0)
+		return r;
+	in.app.fd = run->slug.layer_fd;
+	choose_uid(run, &in.app);
+	in.uid = run->uid;
+	in.stack.fd = run->stack.root_fd;
+	in.stack.owner = SPEC_OWNER_SAME;
+	in.stack.path =
+		arena_fmt(&run->arena, "%s/stacks/%s/root", run->store->data_dir, run->stack.name);
+	if (!in.stack.path)
+		return err_set(err, ERR_MEMORY, ENOMEM, "name the stack");
+	for (i = 0; i < run->stack.n_binds; i++)
+		binds[i] = run->stack.binds[i].path;
+	in.binds = binds;
+	in.n_binds = run->stack.n_binds;
+	r = read_resolv(run, &in);
+	if (r == 0)
+		r = make_uuids(run, err);
+	if (r < 0)
+		return r;
+	return appspec_compile(&in, &run->arena, &run->spec, err);
+}
+
+/* ---- launch and watch --------------------------------------------------------------------- */
+
+static bool is_slow_fs(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	return fs.f_type == FUSE_MAGIC || fs.f_type == NFS_SUPER_MAGIC ||
+	       fs.f_type == SMB_SUPER_MAGIC || fs.f_type == V9FS_MAGIC ||
+	       fs.f_type == CEPH_SUPER_MAGIC;
+}
+
+static void find_cgroups(struct run *run)
+{
+	struct dyno_err ignored;
+
+	/* Without control groups a dyno still runs; doctor says what is missing. */
+	run->have_cgroups = cgroup_host_open(CGROUP_ROOT, &run->cgroups, &ignored) == 0;
+}
+
+static void plan_launch(struct run *run)
+{
+	struct launch *l = &run->launch;
+
+	l->spec = &run->spec;
+	l->run_path = run->run_path;
+	l->rootless = run->rootless;
+	l->base = run->base;
+	l->cgroups = run->have_cgroups ? &run->cgroups : NULL;
+	l->leaf_name = run->leaf_name;
+	l->want_listen_fd = run->plan.web && run->opts->network != DYNO_NET_HOST;
+	l->slow_layers = is_slow_fs(run->slug.layer_fd) || is_slow_fs(run->stack.root_fd);
+	l->timing = run->opts->timing;
+}
+
+static void plan_monitor(struct run *run)
+{
+	bool formation = run->command.kind == COMMAND_TYPE;
+	bool shared = run->opts->network == DYNO_NET_HOST;
+
+	run->plan = (struct monitor_plan){
+		.dyno = run->state.dyno,
+		.command = run->command.text,
+		.formation = formation,
+		.web = formation && str_eq(run->command.type, "web"),
+		.port = run->port,
+		.listen_fd = -EBADF,
+		.listen_uid = LISTEN_ANY_UID,
+		.explain = !shared || !run->rootless,
+		.boot_timeout_ms =
+			run->opts->boot_timeout_ms ? run->opts->boot_timeout_ms : BOOT_TIMEOUT_MS,
+		.grace_ms = run->opts->grace_ms ? run->opts->grace_ms : GRACE_MS,
+		.log = run->opts->log,
+		.log_data = run->opts->data,
+		.log_source = run->opts->log_source ? run->opts->log_source : "heroku",
+	};
+	if (!run->plan.web || !shared)
+		return;
+	run->plan.listen_uid = run->rootless ? geteuid() : run->base + run->uid;
+	if (listen_probe_open(&run->host_listen_fd) == 0)
+		run->plan.listen_fd = run->host_listen_fd;
+}
+
+#ifdef DYNO_WITH_FAULTS
+static int plan_fault(struct run *run, struct dyno_err *err)
+{
+	const char *text = getenv("DYNO_FAULT");
+	int r;
+
+	if (!text)
+		return 0;
+	r = step_fault_parse(text, &run->launch.fault, err);
+	if (r < 0)
+		return r;
+	run->launch.fault.self_pidfd = pidfd_open(getpid(), 0);
+	return 0;
+}
+#else
+static int plan_fault(struct run *run, struct dyno_err *err)
+{
+	(void)run;
+	(void)err;
+	return 0;
+}
+#endif
+
+/* Rootless the child has its own memory: its times come through a shared page. */
+static void share_timing(struct run *run)
+{
+	void *page;
+
+	if (!run->rootless || !run->opts->timing)
+		return;
+	page = mmap(NULL, sizeof(*run->shared_timing), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return;
+	run->shared_timing = page;
+	*run->shared_timing = *run->opts->timing;
+	run->launch.timing = run->shared_timing;
+}
+
+static void unshare_timing(struct run *run)
+{
+	if (!run->shared_timing)
+		return;
+	*run->opts->timing = *run->shared_timing;
+	(void)munmap(run->shared_timing, sizeof(*run->shared_timing)); /* our own mapping */
+	run->shared_timing = NULL;
+}
+
+static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome *ret,
+			    struct dyno_err *err)
+{
+	char text[512];
+	int r;
+
+	monitor_log(&run->plan, "Starting process with command `%s`",
+		    str_escape(text, sizeof(text), run->command.text));
+	share_timing(run);
+	r = launch_start(&run->launch, err);
+	if (r == 0)
+		r = monitor_run(&run->plan, &run->launch, signal_fd, ret, err);
+	unshare_timing(run);
+	if (r < 0) {
+		if (err->stage)
+			err_context(err, "launch step %s", step_name(err->stage));
+		monitor_log(&run->plan, "State changed from starting to crashed");
+	}
+	return r;
+}
+
+/* Signals that end or interest an app; the rest keep their meaning for this process. */
+static int take_signals(sigset_t *old, int *ret_fd, struct dyno_err *err)
+{
+	static const int taken[] = {SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTERM};
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < ARRAY_SIZE(taken); i++)
+		sigaddset(&set, taken[i]);
+	if (sigprocmask(SIG_BLOCK, &set, old) < 0)
+		return err_set(err, ERR_IO, errno, "block signals");
+	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (*ret_fd < 0)
+		return err_set(err, ERR_IO, errno, "take over the signals");
+	return 0;
+}
+
+static int prepare(struct run *run, struct dyno_err *err)
+{
+	static int (*const phases[])(struct run *, struct dyno_err *) = {
+		find_slug, find_command, claim_place, reserve_ids, reserve_port, make_environment,
+	};
+	static const char *const names[] = {"slug", "procfile", "name",
+					    "ids",  "port",	"environment"};
+	size_t i;
+	int r;
+
+	_Static_assert(ARRAY_SIZE(phases) == ARRAY_SIZE(names), "each phase has a name");
+	for (i = 0; i < ARRAY_SIZE(phases); i++) {
+		r = phases[i](run, err);
+		if (r < 0)
+			return r;
+		mark(run, names[i]);
+	}
+	find_cgroups(run);
+	r = scratch_make(run->store,
+			 &(struct scratch_want){
+				 .kind = run->opts->scratch,
+				 .bytes = run->opts->scratch_bytes,
+				 .inodes = run->opts->scratch_inodes,
+				 .rootless = run->rootless,
+				 .name = run->leaf_name,
+			 },
+			 &run->arena, &run->scratch, err);
+	if (r == 0)
+		r = make_spec(run, err);
+	if (r < 0)
+		return r;
+	plan_monitor(run);
+	plan_launch(run);
+	mark(run, "plan");
+	return plan_fault(run, err);
+}
+
+DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opts,
+			 struct dyno_outcome *ret, struct dyno_err *err)
+{
+	_cleanup_close_ int signal_fd = -EBADF;
+	struct dyno_outcome out = {.reason = "exit"};
+	struct run run;
+	sigset_t old;
+	int r;
+
+	run_init(&run, host, opts);
+	run.size = size_find(SIZE_DEFAULT);
+	mark(&run, "begin");
+	r = take_signals(&old, &signal_fd, err);
+	if (r < 0)
+		return r;
+	r = prepare(&run, err);
+	if (r == 0)
+		r = launch_and_watch(&run, signal_fd, &out, err);
+	if (r == 0) {
+		str_fmt(out.app, sizeof(out.app), "%s", run.app);
+		str_fmt(out.dyno, sizeof(out.dyno), "%s", run.state.dyno);
+		out.port = run.port;
+		*ret = out;
+	}
+	mark(&run, "ended");
+	run_done(&run);
+	mark(&run, "removed");
+	(void)sigprocmask(SIG_SETMASK, &old, NULL); /* the mask of a moment ago */
+	return r;
+}

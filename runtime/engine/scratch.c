@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+
+#define SCRATCH_DIR "scratch"
+/* "scratch/" and a control group's name. */
+#define PLACE_BYTES (STRLEN(SCRATCH_DIR "/") + 256)
+
+/* A memfd lives on the kernel's own tmpfs: what it takes, every tmpfs takes. */
+static bool tmpfs_takes_user_xattr(void)
+{
+	_cleanup_close_ int fd = memfd_create("probe", MFD_CLOEXEC);
+
+	return fd >= 0 && fsetxattr(fd, "user.overlay.probe", "", 0, 0) == 0;
+}
+
+static void place_of(const char *name, char buf[PLACE_BYTES])
+{
+	str_fmt(buf, PLACE_BYTES, SCRATCH_DIR "/%s", name);
+}
+
+int scratch_remove(struct store *store, const char *name)
+{
+	char place[PLACE_BYTES];
+
+	place_of(name, place);
+	return path_remove_tree(store->data_fd, place);
+}
+
+static int make_dir(struct store *store, const char *name)
+{
+	char place[PLACE_BYTES];
+	int r;
+
+	place_of(name, place);
+	if (mkdirat(store->data_fd, place, 0700) == 0)
+		return 0;
+	if (errno == ENOENT) {
+		if (mkdirat(store->data_fd, SCRATCH_DIR, 0700) < 0 && errno != EEXIST)
+			return -errno;
+	} else if (errno == EEXIST) {
+		/* The name is ours by lock: what stands there is the remain of a dead launcher. */
+		r = path_remove_tree(store->data_fd, place);
+		if (r < 0)
+			return r;
+	} else {
+		return -errno;
+	}
+	return mkdirat(store->data_fd, place, 0700) < 0 ? -errno : 0;
+}
+
+int scratch_make(struct store *store, const struct scratch_want *want, struct arena *arena,
+		 struct scratch *ret, struct dyno_err *err)
+{
+	bool disk = want->kind == DYNO_SCRATCH_DISK;
+	const char *path;
+	int r;
+
+	if (!disk && (!want->rootless || tmpfs_takes_user_xattr()))
+		return 0;
+	if (want->bytes || want->inodes) {
+		err_set(err, ERR_SCRATCH, EOPNOTSUPP, "limit a scratch on disk");
+		err_hint(err, "leave the size out, or use --scratch tmpfs:SIZE");
+		return -EOPNOTSUPP;
+	}
+	path = arena_fmt(arena, "%s/" SCRATCH_DIR "/%s", store->data_dir, want->name);
+	if (!path)
+		return err_set(err, ERR_MEMORY, ENOMEM, "name the scratch");
+	r = make_dir(store, want->name);
+	if (r < 0) {
+		err_set(err, ERR_SCRATCH, -r, "make the scratch %s", path);
+		err_hint(err, "choose another place with --data-dir, or --scratch tmpfs");
+		return r;
+	}
+	*ret = (struct scratch){.store = store, .name = want->name, .path = path};
+	return 0;
+}
+
+void scratch_done(struct scratch *s)
+{
+	if (!s->path)
+		return;
+	(void)scratch_remove(s->store, s->name); /* what would not go is gc's */
+	s->path = NULL;
+}
+
+static void close_dirp(DIR **dir)
+{
+	if (*dir)
+		(void)closedir(*dir); /* only read from */
+}
+
+int scratch_each(struct store *store, scratch_fn fn, void *data)
+{
+	_cleanup_(close_dirp) DIR *dir = NULL;
+	struct dirent *e;
+	int fd = openat(store->data_fd, SCRATCH_DIR,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		close_fdp(&fd);
+		return -ENOMEM;
+	}
+	while ((e = readdir(dir))) {
+		if (e->d_name[0] == '.')
+			continue;
+		r = fn(data, e->d_name);
+		if (r)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scratch.h - where a dyno's writes go when they are not kept in memory: a directory of the data
+ * directory, made for one start and removed after it.
+ */
+#ifndef DYNO_ENGINE_SCRATCH_H
+#define DYNO_ENGINE_SCRATCH_H
+
+#include <stdbool.h>
+
+#include <dyno.h>
+
+#include "base/arena.h"
+#include "rootfs/store.h"
+
+/** struct scratch_want - what is asked for; all borrowed.
+ * @kind: as the user said
+ * @bytes, @inodes: limits as the user said; 0: none
+ * @rootless: tmpfs is only fit where it takes user.* attributes (6.6); else it is disk
+ * @name: directory name, unique among live dynos: that of the control group
+ */
+struct scratch_want {
+	enum dyno_scratch kind;
+	uint64_t bytes;
+	uint64_t inodes;
+	bool rootless;
+	const char *name;
+};
+
+/**
+ * struct scratch - ended by scratch_done().
+ * @path: the directory; NULL: a tmpfs, made by the child
+ */
+struct scratch {
+	struct store *store;
+	const char *name;
+	const char *path;
+};
+
+/** SCRATCH_INIT - none. */
+#define SCRATCH_INIT          \
+	(struct scratch)      \
+	{                     \
+		.store = NULL \
+	}
+
+/**
+ * scratch_make() - a fresh directory where one is needed.
+ * @ret: @path NULL for tmpfs
+ * Return: 0, or -errno with ERR_SCRATCH.
+ */
+int scratch_make(struct store *store, const struct scratch_want *want, struct arena *arena,
+		 struct scratch *ret, struct dyno_err *err);
+
+/** scratch_done() - remove the directory with all in it. */
+void scratch_done(struct scratch *scratch);
+
+/**
+ * scratch_each() - names of all scratch directories.
+ * @fn: non-zero ends the walk and is returned; it may remove the directory
+ */
+typedef int (*scratch_fn)(void *data, const char *name);
+int scratch_each(struct store *store, scratch_fn fn, void *data);
+
+/** scratch_remove() - one by name. Return: 0 or -errno. */
+int scratch_remove(struct store *store, const char *name);
+
+#endif
