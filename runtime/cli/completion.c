@@ -46,7 +46,7 @@ static const char prologue[] =
 	"\tif [[ $_dyno_cur == [=:] ]]; then\n"
 	"\t\t_dyno_cur=''\n"
 	"\telse\n"
-	"\t\tat=at-1\n"
+	"\t\tat=$((at - 1))\n"
 	"\tfi\n"
 	"\tprev=${COMP_WORDS[at]}\n"
 	"\tif [[ $prev == '=' ]]; then\n"

@@ -324,15 +324,21 @@ static int lines_set(struct opt_parser *p, size_t i, const char *value, struct d
 	return 0;
 }
 
-static int unknown_name(const struct opt_parser *p, const char *name, struct dyno_err *err)
+/* @env: the name is to be shown as that of a variable. */
+static int unknown_name(const struct opt_parser *p, const char *name, bool env,
+			struct dyno_err *err)
 {
+	char variable[STRLEN(OPT_ENV_PREFIX) + OPT_NAME_BYTES];
 	struct nearest near = {.word = name};
-	int r = err_set(err, ERR_USAGE, 0, "no verb has an option of that name");
+	int r = err_set(err, ERR_USAGE, 0, "no verb has an option \"%s\"", name);
 
 	for (size_t i = 0; i < opt_count(p->set); i++)
 		nearest_offer(&near, opt_at(p->set, i)->name);
 	if (near.best)
-		err_hint(err, "did you mean %s?", near.best);
+		err_hint(err, "did you mean %s?",
+			 env ? opt_env_name(near.best, variable) : near.best);
+	else
+		err_hint(err, "dyno help %s lists the names", p->set->verb);
 	return r;
 }
 
@@ -349,7 +355,7 @@ static int environ_one(struct opt_parser *p, const char *key, struct dyno_err *e
 	int i = name_from_env(key, len, name) ? opt_find(p->set, name, strlen(name)) : -ENOENT;
 
 	if (i < 0)
-		r = p->known(name) ? 0 : unknown_name(p, name, err);
+		r = p->known(name) ? 0 : unknown_name(p, name, true, err);
 	else if (opt_at(p->set, (size_t)i)->kind == OPT_LIST)
 		r = lines_set(p, (size_t)i, value, err);
 	else
@@ -406,7 +412,7 @@ static int config_line(struct opt_parser *p, char *line, struct dyno_err *err)
 	int i = opt_find(p->set, name, strlen(name));
 
 	if (i < 0)
-		return p->known(name) ? 0 : unknown_name(p, name, err);
+		return p->known(name) ? 0 : unknown_name(p, name, false, err);
 	return opt_set(p, (size_t)i, trim(value), err);
 }
 

@@ -176,8 +176,11 @@ static int take_operands(struct run_options *o, const struct opt_operands *opera
 		o->run.argv_mode = 1;
 		rest++;
 		n--;
-		if (n == 0)
-			return err_set(err, ERR_USAGE, 0, "run: no command after --");
+		if (n == 0) {
+			r = err_set(err, ERR_USAGE, 0, "run: no command stands after --");
+			err_hint(err, "dyno run SLUG -- PROGRAM [ARG...]");
+			return r;
+		}
 	} else if (n > 0 && rest[0][0] == '-') {
 		r = err_set(err, ERR_USAGE, 0, "run: \"%s\" stands after SLUG", rest[0]);
 		err_hint(err, "options go before SLUG; a command that begins with a dash goes "

@@ -337,7 +337,7 @@ static void opt_parse__bad_settings__name_the_variable_or_line(void **state)
 	} cases[] = {
 		{ARGV("DYNO_CFG_PORT=x"), "", "DYNO_CFG_PORT: \"x\" is not a port", ""},
 		{ARGV("DYNO_CFG_NETWROK=none"), "", "DYNO_CFG_NETWROK: no verb has an option",
-		 "did you mean network?"},
+		 "did you mean DYNO_CFG_NETWORK?"},
 		{ARGV("DYNO_CFG_port=80"), "", "DYNO_CFG_port: no verb has an option", ""},
 		{ARGV("DYNO_CFG_=80"), "", "DYNO_CFG_: no verb has an option", ""},
 		{ARGV("DYNO_CFG_RUN-DIR=80"), "", "DYNO_CFG_RUN-DIR: no verb", ""},
