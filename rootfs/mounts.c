@@ -19,8 +19,8 @@
 
 /* What a file system context says on a failed step, one line. Source: fs/fs_context.c */
 #define FS_LOG_BYTES 160
-/* "/proc/self/fd/" and ten digits. */
-#define FD_PATH_BYTES 32
+/* "/dev/" and the name of a node. */
+#define DEV_PATH_BYTES 32
 
 int mounts_make_private(struct dyno_err *err)
 {
@@ -145,42 +145,6 @@ int mounts_tmpfs(const struct tmpfs_plan *plan, struct dyno_err *err)
 	return fs_mount(fs, "tmpfs", plan->attrs, err);
 }
 
-static char *fd_path(char *buf, int fd)
-{
-	str_fmt(buf, FD_PATH_BYTES, "/proc/self/fd/%d", fd);
-	return buf;
-}
-
-/* Overlay takes directories by descriptor since 6.13, before that by path. */
-static int overlay_dir(int fs, const char *key, int fd)
-{
-	char path[FD_PATH_BYTES];
-
-	if (fsconfig(fs, FSCONFIG_SET_FD, key, NULL, fd) == 0)
-		return 0;
-	return fs_string(fs, key, fd_path(path, fd));
-}
-
-static int overlay_lower(int fs, const struct overlay_plan *plan)
-{
-	char all[MOUNTS_MAX_LAYERS * FD_PATH_BYTES];
-	char path[FD_PATH_BYTES];
-	size_t len = 0;
-	size_t i;
-
-	for (i = 0; i < plan->n_lower; i++)
-		if (overlay_dir(fs, "lowerdir+", plan->lower[i]) < 0)
-			break;
-	if (i == plan->n_lower)
-		return 0;
-	if (i > 0)
-		return -1; /* the key is known, the layer is refused */
-	for (i = 0; i < plan->n_lower; i++)
-		len += str_fmt(all + len, sizeof(all) - len, "%s%s", i ? ":" : "",
-			       fd_path(path, plan->lower[i]));
-	return fs_string(fs, "lowerdir", all);
-}
-
 int mounts_overlay(const struct overlay_plan *plan, struct dyno_err *err)
 {
 	_cleanup_close_ int fs = fs_open("overlay", err);
@@ -191,11 +155,9 @@ int mounts_overlay(const struct overlay_plan *plan, struct dyno_err *err)
 		return fs_failed(fs, "overlay", "configure a userxattr", err);
 	if (plan->is_volatile && fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
 		return fs_failed(fs, "overlay", "configure a volatile", err);
-	if (overlay_lower(fs, plan) < 0)
-		return fs_failed(fs, "overlay", "give the lower layers to an", err);
-	if (overlay_dir(fs, "upperdir", plan->upper_fd) < 0 ||
-	    overlay_dir(fs, "workdir", plan->work_fd) < 0)
-		return fs_failed(fs, "overlay", "give the upper layer to an", err);
+	if (fs_string(fs, "lowerdir", plan->lower) < 0 ||
+	    fs_string(fs, "upperdir", plan->upper) < 0 || fs_string(fs, "workdir", plan->work) < 0)
+		return fs_failed(fs, "overlay", "give its layers to an", err);
 	return fs_mount(fs, "overlay", plan->attrs, err);
 }
 
@@ -239,6 +201,8 @@ static const char *const dev_links[][2] = {
 	{"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"},
 };
 
+static const char *const dev_dirs[] = {"pts", "shm"};
+
 static int dev_make(int dev_fd, const struct dev_node *node, struct dyno_err *err)
 {
 	if (mknodat(dev_fd, node->name, S_IFCHR | 0666, makedev(node->major, node->minor)) < 0)
@@ -250,7 +214,7 @@ static int dev_bind(int dev_fd, const struct dev_node *node, struct dyno_err *er
 {
 	_cleanup_close_ int mnt = -EBADF;
 	_cleanup_close_ int at = -EBADF;
-	char path[FD_PATH_BYTES];
+	char path[DEV_PATH_BYTES];
 	struct stat st;
 
 	str_fmt(path, sizeof(path), "/dev/%s", node->name);
@@ -267,7 +231,25 @@ static int dev_bind(int dev_fd, const struct dev_node *node, struct dyno_err *er
 	return mounts_attach(mnt, dev_fd, node->name, err);
 }
 
-int mounts_dev_fill(int dev_fd, bool bind, struct dyno_err *err)
+/* In the order of creation; the links' own ids matter to nobody but ls. */
+static int dev_give(int dev_fd, uid_t uid, gid_t gid, struct dyno_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(dev_nodes) + ARRAY_SIZE(dev_links) + ARRAY_SIZE(dev_dirs); i++) {
+		size_t l = i - ARRAY_SIZE(dev_nodes);
+		const char *name = i < ARRAY_SIZE(dev_nodes) ? dev_nodes[i].name
+				   : l < ARRAY_SIZE(dev_links)
+					   ? dev_links[l][1]
+					   : dev_dirs[l - ARRAY_SIZE(dev_links)];
+
+		if (fchownat(dev_fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+			return err_set(err, ERR_MOUNT, errno, "give away /dev/%s", name);
+	}
+	return 0;
+}
+
+int mounts_dev_fill(int dev_fd, bool bind, uid_t uid, gid_t gid, struct dyno_err *err)
 {
 	size_t i;
 	int r;
@@ -281,9 +263,10 @@ int mounts_dev_fill(int dev_fd, bool bind, struct dyno_err *err)
 	for (i = 0; i < ARRAY_SIZE(dev_links); i++)
 		if (symlinkat(dev_links[i][0], dev_fd, dev_links[i][1]) < 0)
 			return err_set(err, ERR_MOUNT, errno, "make /dev/%s", dev_links[i][1]);
-	if (mkdirat(dev_fd, "pts", 0755) < 0 || mkdirat(dev_fd, "shm", 0755) < 0)
-		return err_set(err, ERR_MOUNT, errno, "make the directories of /dev");
-	return 0;
+	for (i = 0; i < ARRAY_SIZE(dev_dirs); i++)
+		if (mkdirat(dev_fd, dev_dirs[i], 0755) < 0)
+			return err_set(err, ERR_MOUNT, errno, "make /dev/%s", dev_dirs[i]);
+	return bind ? 0 : dev_give(dev_fd, uid, gid, err);
 }
 
 static bool has_slash(const char *path)

@@ -16,9 +16,6 @@
 
 #include <dyno.h>
 
-/* Layers of one overlay: a slug, a stack, and room for buildpack layers. */
-#define MOUNTS_MAX_LAYERS 8
-
 /**
  * mounts_make_private() - cut the namespace's mounts off from the host's: nothing propagates.
  * Return: 0, or -errno with ERR_MOUNT.
@@ -59,30 +56,27 @@ struct tmpfs_plan {
 int mounts_tmpfs(const struct tmpfs_plan *plan, struct dyno_err *err);
 
 /**
- * struct overlay_plan - one overlay.
- * @lower: layers, uppermost first: detached mounts or directories; borrowed
- * @upper_fd, @work_fd: on the same file system; borrowed
+ * struct overlay_plan - one overlay; all names are relative to the working directory.
+ *
+ * By name and not by descriptor: before 6.15 a layer must be attached in the caller's namespace,
+ * and what is given here is what mountinfo shows to the tenant, so it must say nothing of the host.
+ *
+ * @lower: layers, uppermost first, separated by ":"
+ * @upper, @work: directories of one file system
  * @userxattr: keep the marks in user.* (rootless)
  * @is_volatile: skip every sync: the upper is thrown away anyway
  * @attrs: MOUNT_ATTR_*
  */
 struct overlay_plan {
-	int lower[MOUNTS_MAX_LAYERS];
-	size_t n_lower;
-	int upper_fd;
-	int work_fd;
+	const char *lower;
+	const char *upper;
+	const char *work;
 	bool userxattr;
 	bool is_volatile;
 	unsigned int attrs;
 };
 
-/**
- * mounts_overlay() - Return: a detached mount, or -errno with ERR_MOUNT.
- *
- * Layers are given by descriptor (6.13), else by /proc/self/fd with "lowerdir+" (6.5), else by one
- * "lowerdir=" of such paths.
- * Context: [child]
- */
+/** mounts_overlay() - Return: a detached mount, or -errno with ERR_MOUNT. [child] */
 int mounts_overlay(const struct overlay_plan *plan, struct dyno_err *err);
 
 /** mounts_proc() - the caller's pid namespace. Return: a detached mount, or -errno. [child] */
@@ -99,10 +93,11 @@ int mounts_devpts(int64_t tty_gid, struct dyno_err *err);
  * mounts_dev_fill() - device nodes, links and directories of /dev.
  * @dev_fd: root of a fresh tmpfs, attached when @bind
  * @bind: bind the host's nodes (no mknod in a user namespace) in place of making them
+ * @uid, @gid: host ids that are to own them; not used with @bind
  * Return: 0, or -errno.
  * Context: [child]
  */
-int mounts_dev_fill(int dev_fd, bool bind, struct dyno_err *err);
+int mounts_dev_fill(int dev_fd, bool bind, uid_t uid, gid_t gid, struct dyno_err *err);
 
 /**
  * mounts_attach() - put a detached mount at @path below @root_fd.

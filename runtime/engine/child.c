@@ -44,6 +44,12 @@
 #define DIR_UPPER "upper"
 #define DIR_WORK  "work"
 #define DIR_ROOT  "root"
+#define DIR_APP	  "app-lower"
+/* "lower0" and so on, uppermost first. */
+#define DIR_LOWER "lower"
+
+/* All names of an overlay's layers. */
+#define LOWER_NAMES_BYTES (SPEC_MAX_LAYERS * sizeof(DIR_LOWER "0:"))
 
 /* Room for /dev and its few entries. Source: contract 2.7 has 1024 KiB. */
 #define DEV_BYTES  (1024U * 1024U)
@@ -191,6 +197,7 @@ static int clone_layer(const struct launch *l, const struct spec_layer *layer, i
 	return mounts_clone(layer->path, layer->fd, l->rootless ? -1 : userns, ATTRS_SHARED, err);
 }
 
+/* Before the working directory changes: a slug's path may be relative to the caller's. */
 static int step_layers(struct launch *l, struct dyno_err *err)
 {
 	size_t i;
@@ -200,6 +207,14 @@ static int step_layers(struct launch *l, struct dyno_err *err)
 			clone_layer(l, &l->spec->root.layers[i], l->owner_userns_fd[i], err);
 		if (l->layer_fd[i] < 0)
 			return l->layer_fd[i];
+	}
+	for (i = 0; i < l->spec->n_mounts; i++) {
+		if (l->spec->mounts[i].kind != SPEC_MOUNT_OVERLAY)
+			continue;
+		l->app_layer_fd = clone_layer(l, &l->spec->mounts[i].layer,
+					      l->owner_userns_fd[SPEC_MAX_LAYERS], err);
+		if (l->app_layer_fd < 0)
+			return l->app_layer_fd;
 	}
 	return 0;
 }
@@ -234,28 +249,32 @@ static int scratch_dir(struct launch *l, const char *name, struct dyno_err *err)
 	return 0;
 }
 
+static int scratch_open(struct launch *l, struct dyno_err *err)
+{
+	const char *path = l->spec->root.upper_path;
+
+	if (l->spec->root.upper == SPEC_UPPER_TMPFS)
+		return scratch_tmpfs(l, err);
+	l->scratch_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (l->scratch_fd < 0)
+		return err_set(err, ERR_SCRATCH, errno, "open the scratch %s", path);
+	return 0;
+}
+
+/* From here on every name is relative to the scratch, which is the working directory. */
 static int step_scratch(struct launch *l, struct dyno_err *err)
 {
 	static const char *const dirs[] = {DIR_UPPER, DIR_WORK, DIR_ROOT};
 	size_t i;
 	int r;
 
-	if (l->spec->root.upper == SPEC_UPPER_TMPFS) {
-		r = scratch_tmpfs(l, err);
-		if (r < 0)
-			return r;
-	} else {
-		l->scratch_fd = open(l->spec->root.upper_path,
-				     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (l->scratch_fd < 0)
-			return err_set(err, ERR_SCRATCH, errno, "open the scratch %s",
-				       l->spec->root.upper_path);
-	}
-	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+	r = scratch_open(l, err);
+	for (i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
 		r = scratch_dir(l, dirs[i], err);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
+	if (fchdir(l->scratch_fd) < 0)
+		return err_set(err, ERR_SCRATCH, errno, "enter the scratch");
 	l->upper_fd = openat(l->scratch_fd, DIR_UPPER, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (l->upper_fd < 0)
 		return err_set(err, ERR_SCRATCH, errno, "open the upper layer");
@@ -307,37 +326,46 @@ static int step_files(struct launch *l, struct dyno_err *err)
 	return 0;
 }
 
-/* [child] an overlay whose upper and work directories lie beside the root's upper. */
-static int make_overlay(const struct launch *l, const int *lower, size_t n, const char *upper,
+/* A layer must be attached to serve an overlay: see struct overlay_plan. */
+static int attach_layer(struct launch *l, int fd, const char *name, struct dyno_err *err)
+{
+	if (mkdirat(l->scratch_fd, name, 0700) < 0)
+		return err_set(err, ERR_SCRATCH, errno, "make the place of the layer %s", name);
+	return mounts_attach(fd, l->scratch_fd, name, err);
+}
+
+static int make_overlay(const struct launch *l, const char *lower, const char *upper,
 			const char *work, struct dyno_err *err)
 {
-	struct overlay_plan plan = {
-		.n_lower = n,
-		.upper_fd = -EBADF,
-		.work_fd = -EBADF,
+	const struct overlay_plan plan = {
+		.lower = lower,
+		.upper = upper,
+		.work = work,
 		.userxattr = l->rootless,
 		.is_volatile = l->spec->root.upper == SPEC_UPPER_DISK,
 		.attrs = ATTRS_TENANT,
 	};
-	size_t i;
-	int r;
 
-	for (i = 0; i < n; i++)
-		plan.lower[i] = lower[i];
-	plan.upper_fd = openat(l->scratch_fd, upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	plan.work_fd = openat(l->scratch_fd, work, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (plan.upper_fd < 0 || plan.work_fd < 0)
-		r = err_set(err, ERR_SCRATCH, errno, "open the upper layer %s", upper);
-	else
-		r = mounts_overlay(&plan, err);
-	close_fdp(&plan.upper_fd);
-	close_fdp(&plan.work_fd);
-	return r;
+	return mounts_overlay(&plan, err);
 }
 
 static int step_overlay(struct launch *l, struct dyno_err *err)
 {
-	l->root_fd = make_overlay(l, l->layer_fd, l->spec->root.n_layers, DIR_UPPER, DIR_WORK, err);
+	char names[LOWER_NAMES_BYTES] = "";
+	size_t len = 0;
+	size_t i;
+	int r;
+
+	for (i = 0; i < l->spec->root.n_layers; i++) {
+		char name[sizeof(DIR_LOWER "0")];
+
+		str_fmt(name, sizeof(name), DIR_LOWER "%zu", i);
+		r = attach_layer(l, l->layer_fd[i], name, err);
+		if (r < 0)
+			return r;
+		len += str_fmt(names + len, sizeof(names) - len, "%s%s", i ? ":" : "", name);
+	}
+	l->root_fd = make_overlay(l, names, DIR_UPPER, DIR_WORK, err);
 	if (l->root_fd < 0)
 		return l->root_fd;
 	return mounts_attach(l->root_fd, l->scratch_fd, DIR_ROOT, err);
@@ -357,18 +385,18 @@ static int mount_bind(struct launch *l, const struct spec_mount *m, struct dyno_
 
 static int mount_overlay(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
 {
-	_cleanup_close_ int layer = -EBADF;
 	_cleanup_close_ int fd = -EBADF;
 	char upper[32];
 	const char *colon = __builtin_strchr(m->source, ':');
+	int r;
 
 	if (!colon)
 		return err_set(err, ERR_INTERNAL, EINVAL, "read the plan of /%s", m->target);
 	str_fmt(upper, sizeof(upper), "%.*s", (int)(colon - m->source), m->source);
-	layer = clone_layer(l, &m->layer, l->owner_userns_fd[SPEC_MAX_LAYERS], err);
-	if (layer < 0)
-		return layer;
-	fd = make_overlay(l, &layer, 1, upper, colon + 1, err);
+	r = attach_layer(l, l->app_layer_fd, DIR_APP, err);
+	if (r < 0)
+		return r;
+	fd = make_overlay(l, DIR_APP, upper, colon + 1, err);
 	if (fd < 0)
 		return fd;
 	return mounts_attach(fd, l->root_fd, m->target, err);
@@ -400,7 +428,7 @@ static int mount_dev(struct launch *l, const struct spec_mount *m, struct dyno_e
 	r = mounts_attach(l->dev_fd, l->root_fd, m->target, err);
 	if (r < 0)
 		return r;
-	return mounts_dev_fill(l->dev_fd, l->rootless, err);
+	return mounts_dev_fill(l->dev_fd, l->rootless, host_uid(l, false), host_gid(l, false), err);
 }
 
 /* Targets below /dev are attached by the descriptor of /dev itself. */

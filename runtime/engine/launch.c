@@ -37,6 +37,7 @@ void launch_init(struct launch *l)
 		.userns_fd = -EBADF,
 		.child_channel_fd = -EBADF,
 		.image_fd = -EBADF,
+		.app_layer_fd = -EBADF,
 		.scratch_fd = -EBADF,
 		.upper_fd = -EBADF,
 		.root_fd = -EBADF,

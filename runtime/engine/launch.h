@@ -87,6 +87,7 @@ struct launch {
 
 	bool in_cgroup;
 	int layer_fd[SPEC_MAX_LAYERS];
+	int app_layer_fd;
 	int scratch_fd;
 	int upper_fd;
 	int root_fd;
