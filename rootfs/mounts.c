@@ -218,7 +218,7 @@ static int dev_bind(int dev_fd, const struct dev_node *node, struct dyno_err *er
 	struct stat st;
 
 	str_fmt(path, sizeof(path), "/dev/%s", node->name);
-	mnt = mounts_clone(path, -1, -1, 0, err);
+	mnt = mounts_clone(path, -1, -1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
 	if (mnt < 0)
 		return mnt;
 	/* A host may have anything at that name: only the device itself is let in. */
