@@ -59,19 +59,3 @@ check-vm: ## the integration tests on Debian's kernel with cgroup v2 only, in a 
 	$(Q)tests/helpers/deps $(DEPS_VM)
 	$(Q)$(submake) test-builds
 	$(Q)tests/vm/check-vm.sh $(O)
-
-# ---- measurements ----------------------------------------------------------------------------
-BENCH_BINS := $(O)/bench/pairs $(O)/bench/floor $(O)/bench/floor-init
-
-$(O)/bench/pairs: tests/bench/pairs.c Makefile
-	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $<
-
-.PHONY: bench
-bench: ## time a warm start beside the floor program, crun and bwrap
-	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH)
-	$(Q)$(submake) all slugs bench-programs
-	$(Q)tests/bench/start.sh $(O)
-
-.PHONY: bench-programs
-bench-programs: $$(BENCH_BINS)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs that measure.  floor is linked as statically as a program can be: no loader, no PIE.
+BENCH_BINS := $(O)/bench/pairs $(O)/bench/floor
+
+$(O)/bench/floor-init: tests/bench/floor-init.c runtime/init/syscall.h tests/bench/bench.mk
+	@mkdir -p $(@D)
+	$(call say,CC,$@)gcc $(INIT_CFLAGS) -Iruntime $(INIT_LDFLAGS) -o $@ $<
+
+$(O)/obj/tests/bench/floor.o: $(O)/bench/floor-init $(SECCOMP_GEN)
+$(O)/obj/tests/bench/floor.o: CPPFLAGS += -DFLOOR_INIT_PATH='"$(O)/bench/floor-init"'
+$(O)/obj/tests/bench/floor.o: PIE := -fno-pie
+
+$(O)/bench/floor: $(O)/obj/tests/bench/floor.o $(O)/obj/runtime/base/clone.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -static -no-pie $(LDHARDEN) -o $@ $(filter %.o,$^)
+
+$(O)/bench/pairs: $(O)/obj/tests/bench/pairs.o $(call obj,$(wildcard runtime/base/*.c))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^)
+
+.PHONY: bench bench-programs
+bench-programs: $(BENCH_BINS)
+
+bench: ## time a warm start beside the floor program, crun and bwrap
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH)
+	$(Q)$(submake) all slugs bench-programs
+	$(Q)tests/bench/start.sh $(O)
