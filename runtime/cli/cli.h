@@ -66,7 +66,7 @@ struct cli;
  * @min_operands, @max_operands: what opt_operands may hold
  * @words: what completion offers for an operand
  * @runs_command: the first operand ends the options, and the status is that of a command run
- * @no_settings: variables and the configuration file are not read, so that it always works
+ * @lenient: what is wrong in variables and the file is passed over, so that it always works
  * @main: returns an exit status, or a negative errno with err set
  */
 struct verb {
@@ -81,7 +81,7 @@ struct verb {
 	size_t max_operands;
 	enum opt_words words;
 	bool runs_command;
-	bool no_settings;
+	bool lenient;
 	int (*main)(struct cli *cli, struct dyno_err *err);
 };
 

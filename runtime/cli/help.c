@@ -79,9 +79,8 @@ void help_verb(struct sbuf *b, const struct verb *verb)
 	sbuf_adds(b, "\ncommon options:\n");
 	for (size_t i = 0; i < cli_n_common_options; i++)
 		help_option(b, &cli_common_options[i]);
-	if (!verb->no_settings)
-		sbuf_adds(b, "\nAn option may also come from a variable (--run-dir: "
-			     "DYNO_CFG_RUN_DIR) or from\n" CLI_CONFIG " (run-dir = ...).\n");
+	sbuf_adds(b, "\nAn option may also come from a variable (--run-dir: DYNO_CFG_RUN_DIR) or "
+		     "from\n" CLI_CONFIG " (run-dir = ...).\n");
 }
 
 /* ---- for programs -----------------------------------------------------------------------------*/

@@ -109,17 +109,21 @@ static int read_config(struct cli *cli, struct opt_parser *parser, struct dyno_e
 	return opt_parse_config(parser, path, text, err);
 }
 
-/* `dyno run --help` must work whatever the variables and the file hold: they are read after it. */
+/* `dyno run --help` must work whatever the variables and the file hold: they are not read then. */
 static int read_settings(struct cli *cli, struct opt_parser *parser, struct dyno_err *err)
 {
-	if (cli->operands.help || cli->verb->no_settings)
+	struct dyno_err ignored;
+
+	if (cli->operands.help)
 		return 0;
+	if (cli->verb->lenient)
+		err = &ignored;
 
 	int r = opt_parse_environ(parser, (const char *const *)environ, err);
 
-	if (r < 0)
-		return r;
-	return read_config(cli, parser, err);
+	if (r == 0)
+		r = read_config(cli, parser, err);
+	return cli->verb->lenient ? 0 : r;
 }
 
 static int check_operands(const struct cli *cli, struct dyno_err *err)

@@ -103,6 +103,6 @@ const struct verb verb_explain = {
 	CLI_OPTIONS(options, struct explain_options),
 	.max_operands = 1,
 	.words = OPT_WORDS_CLASS,
-	.no_settings = true,
+	.lenient = true,
 	.main = explain_main,
 };

@@ -55,6 +55,6 @@ const struct verb verb_help = {
 	CLI_OPTIONS(options, struct help_options),
 	.max_operands = 2,
 	.words = OPT_WORDS_VERB,
-	.no_settings = true,
+	.lenient = true,
 	.main = help_main,
 };

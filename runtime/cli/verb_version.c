@@ -81,5 +81,6 @@ const struct verb verb_version = {
 	.operands = "",
 	.summary = "dyno's version; with --json also what the host offers",
 	CLI_OPTIONS(options, struct version_options),
+	.lenient = true,
 	.main = version_main,
 };
