@@ -76,31 +76,35 @@ void loop_timer_disarm(struct loop *loop, int id)
 	loop->timers[id].at_ms = UINT64_MAX;
 }
 
-/* The armed timer with the earliest deadline, or NULL. */
-static struct loop_timer *earliest_timer(struct loop *loop)
+/* The armed timer with the earliest deadline among those not in @skip (may be NULL), or NULL. */
+static struct loop_timer *earliest_timer(struct loop *loop, const bool *skip)
 {
 	struct loop_timer *best = NULL;
 
 	for (unsigned int i = 0; i < loop->n_timers; i++) {
 		struct loop_timer *t = &loop->timers[i];
 
-		if (t->at_ms != UINT64_MAX && (!best || t->at_ms < best->at_ms))
+		if (t->at_ms == UINT64_MAX || (skip && skip[i]))
+			continue;
+		if (!best || t->at_ms < best->at_ms)
 			best = t;
 	}
 	return best;
 }
 
-/* Calls what is due, in order of the deadlines; one that a callback arms for now waits a round. */
+/* Calls what is due, in order of the deadlines, each timer once: one that arms itself for the past
+ * comes again in the next round, after the descriptors and the other timers. */
 static void run_timers(struct loop *loop)
 {
 	const uint64_t now = clock_ms();
-	const unsigned int most = loop->n_timers;
+	bool fired[LOOP_MAX_TIMERS] = {false};
 
-	for (unsigned int i = 0; i < most; i++) {
-		struct loop_timer *t = earliest_timer(loop);
+	for (;;) {
+		struct loop_timer *t = earliest_timer(loop, fired);
 
 		if (!t || t->at_ms > now)
 			return;
+		fired[t - loop->timers] = true;
 		t->at_ms = UINT64_MAX;
 		t->fn(loop, t->data);
 	}
@@ -108,7 +112,7 @@ static void run_timers(struct loop *loop)
 
 static int poll_sources(struct loop *loop, struct pollfd *polled)
 {
-	const struct loop_timer *t = earliest_timer(loop);
+	const struct loop_timer *t = earliest_timer(loop, NULL);
 	struct timespec ts;
 	uint64_t ms = 0, now;
 
