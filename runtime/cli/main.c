@@ -242,47 +242,46 @@ static bool asks_help(const char *word)
 	return word && (str_eq(word, "-h") || str_eq(word, "--help"));
 }
 
-/* Finds the verb and moves *@argv past its words. Return: 1 when help was printed instead. */
-static int choose_verb(struct cli *cli, const char *const **argv, struct dyno_err *err)
+/* Help that belongs to no single verb. */
+static bool print_help(struct cli *cli, const char *const *words)
 {
-	const char *const *words = *argv;
+	if (!words[0])
+		help_brief(&cli->out);
+	else if (asks_help(words[0]))
+		help_verbs(&cli->out, NULL);
+	else if (asks_help(words[1]) && verb_is_group(words[0]))
+		help_verbs(&cli->out, words[0]);
+	else
+		return false;
+	return true;
+}
+
+/* Return: how many words the verb took, or -EINVAL. */
+static int choose_verb(struct cli *cli, const char *const *words, struct dyno_err *err)
+{
 	size_t n = 1;
 
-	if (!words[0]) {
-		help_brief(&cli->out);
-		return 1;
-	}
-	if (asks_help(words[0])) {
-		help_verbs(&cli->out, NULL);
-		return 1;
-	}
 	if (str_eq(words[0], "--version")) {
 		cli->verb = &verb_version;
 	} else if (words[0][0] == '-') {
-		int r = err_set(err, ERR_USAGE, 0, "\"%s\" stands where a verb belongs", words[0]);
-
+		(void)err_set(err, ERR_USAGE, 0, "\"%s\" stands where a verb belongs", words[0]);
 		err_hint(err, "options follow the verb: dyno run %s ...", words[0]);
-		return r;
 	} else {
 		cli->verb = verb_find(words, &n, err);
 	}
-
-	if (!cli->verb && asks_help(words[1]) && verb_is_group(words[0])) {
-		help_verbs(&cli->out, words[0]);
-		return 1;
-	}
-	*argv += n;
-	return cli->verb ? 0 : -EINVAL;
+	return cli->verb ? (int)n : -EINVAL;
 }
 
 static int run_verb(struct cli *cli, const char *const *argv, struct dyno_err *err)
 {
-	int r = choose_verb(cli, &argv, err);
+	if (print_help(cli, argv))
+		return 0;
 
-	if (r != 0)
-		return r < 0 ? r : 0;
+	int r = choose_verb(cli, argv, err);
 
-	r = read_options(cli, argv, err);
+	if (r < 0)
+		return r;
+	r = read_options(cli, argv + r, err);
 	if (r < 0)
 		return r;
 	if (cli->operands.help) {

@@ -43,7 +43,7 @@ char *opt_env_name(const char *name, char *buf)
 	char *out = buf + STRLEN(OPT_ENV_PREFIX);
 
 	memcpy(buf, OPT_ENV_PREFIX, STRLEN(OPT_ENV_PREFIX));
-	for (size_t i = 0; name[i] && i < OPT_NAME_BYTES - 1; i++) {
+	for (size_t i = 0; i < OPT_NAME_BYTES - 1 && name[i]; i++) {
 		char c = name[i];
 
 		if (c == '-')

@@ -21,10 +21,12 @@ $(O)/gen/errors.list: runtime/base/errclass.h
 		echo 'DYNO_ERR_CLASSES(ROW)'; } | $(CC) -E -P -I. - | tr -d '\n' | \
 		sed 's/ *@@ */\n/g' > $@.tmp && mv $@.tmp $@
 
+# The names of the classes are to be found in the page by grep: no zero-width \& after their dots.
 $(O)/man/dyno-errors.7: $(O)/gen/errors.list runtime/doc/errors.awk runtime/doc/errors.head
 	@mkdir -p $(@D)
 	$(call say,MAN,$@)awk -f runtime/doc/errors.awk runtime/doc/errors.head $< | \
-		SOURCE_DATE_EPOCH=$(MAN_EPOCH) scdoc > $@.tmp && mv $@.tmp $@
+		SOURCE_DATE_EPOCH=$(MAN_EPOCH) scdoc | sed 's/\.\\&\([a-z]\)/.\1/g' > $@.tmp && \
+		mv $@.tmp $@
 
 $(COMPLETION): $(O)/dyno
 	$(call say,GEN,$@)$< help --completion bash > $@.tmp && mv $@.tmp $@
