@@ -573,25 +573,6 @@ static void explain_end(struct run *run, int r, const struct dyno_outcome *out,
 		monitor_log(&run->plan, "Warning: %s", text);
 }
 
-/* The kernel and bash say that a file cannot be executed; the file itself says why. */
-static void explain_end(struct run *run, int r, const struct dyno_outcome *out,
-			struct dyno_err *err)
-{
-	const char *command = run->command.shell ? run->command.text : run->command.argv[0];
-	char text[512];
-
-	if (r < 0 && err->kind != ERR_EXEC_PERM && err->kind != ERR_EXEC_MISSING)
-		return;
-	if (r == 0 && !(run->command.shell && (out->exit_code == 126 || out->exit_code == 127)))
-		return;
-	if (explain_exec(&run->slug, &run->stack, command, text, sizeof(text)) == 0)
-		return;
-	if (r < 0)
-		err_hint(err, "%s", text);
-	else
-		monitor_log(&run->plan, "Warning: %s", text);
-}
-
 static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome *ret,
 			    struct dyno_err *err)
 {
