@@ -6,11 +6,12 @@
  * machine down falls on all of them alike; the ratios of the 10th percentiles are what to compare.
  * Wall time and CPU are of the whole process with all it waited for.
  *
- *   pairs [-n ROUNDS] [-w WARMUP] [-p PAUSE_MS] [-s SEED] [-o FILE] LIST
+ *   pairs [-n ROUNDS] [-w WARMUP] [-p PAUSE_MS] [-s SEED] [-o FILE] [-e] LIST
  *
  * LIST holds one command a line, NAME, a tab, and words separated by blanks; no shell is between.
  * With -p each run is a lone start: the machine rests before it, and what a loop hides is seen.
- * -o writes every single time, "round,name,wall_us,cpu_us".  The first command is the base of the
+ * -o writes every single time, "round,name,wall_us,cpu_us"; -e lets the commands' stderr through,
+ * which is dropped like their stdout otherwise.  The first command is the base of the
  * ratios.  The status is 1 when any run failed.
  */
 #include <errno.h>
@@ -51,6 +52,7 @@ struct command {
 struct bench {
 	uint64_t rounds, warmup, pause_ms, seed;
 	const char *list, *raw;
+	bool stderr_too;
 	struct command commands[COMMANDS_MAX];
 	size_t n;
 };
@@ -245,7 +247,7 @@ static void parse(struct bench *b, int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "n:w:p:s:o:")) > 0) {
+	while ((o = getopt(argc, argv, "n:w:p:s:o:e")) > 0) {
 		if (o == 'n')
 			b->rounds = number(optarg);
 		else if (o == 'w')
@@ -256,12 +258,14 @@ static void parse(struct bench *b, int argc, char **argv)
 			b->seed = number(optarg);
 		else if (o == 'o')
 			b->raw = optarg;
+		else if (o == 'e')
+			b->stderr_too = true;
 		else
 			exit(2);
 	}
 	if (optind + 1 != argc || b->rounds == 0) {
 		fprintf(stderr, "usage: pairs [-n ROUNDS] [-w WARMUP] [-p PAUSE_MS] [-s SEED] "
-				"[-o FILE] LIST\n");
+				"[-o FILE] [-e] LIST\n");
 		exit(2);
 	}
 	b->list = argv[optind];
@@ -278,7 +282,8 @@ int main(int argc, char **argv)
 	read_list(&b);
 	if (posix_spawn_file_actions_init(&quiet) ||
 	    posix_spawn_file_actions_addopen(&quiet, 0, "/dev/null", O_RDONLY, 0) ||
-	    posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0))
+	    posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0) ||
+	    (!b.stderr_too && posix_spawn_file_actions_adddup2(&quiet, 1, 2)))
 		die("posix_spawn_file_actions");
 	for (uint64_t k = 0; k < b.warmup + b.rounds; k++)
 		run_round(&b, k, &quiet);
