@@ -19,16 +19,7 @@
 #define ARENA_LARGE_BYTES (ARENA_CHUNK_BYTES / 4)
 
 /* Under the address sanitizer every object stands alone, so that an overflow hits a red zone. */
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_SHARED false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_SHARED false
-#endif
-#endif
-#ifndef ARENA_SHARED
-#define ARENA_SHARED true
-#endif
+#define ARENA_SHARED (!DYNO_ASAN)
 
 struct arena_chunk {
 	struct arena_chunk *next;

@@ -22,6 +22,10 @@
 #include "base/fd.h"
 #include "base/proc.h"
 
+#if DYNO_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "base/childsafe.h"
 
 /* The child's frames come to 3 KiB (gcc -fstack-usage), under a sanitizer to four times that. */
@@ -164,6 +168,16 @@ static int clone_blocked(struct spawn_child *c, unsigned char *stack_top)
 	return num ? -num : pidfd;
 }
 
+/* The child's frames never return, so a sanitizer's red zones around their variables would stay
+ * and be met by whoever is given these pages next. */
+static void free_stack(unsigned char *stack, size_t size)
+{
+#if DYNO_ASAN
+	ASAN_UNPOISON_MEMORY_REGION(stack, size);
+#endif
+	(void)munmap(stack, size); /* cannot fail for a mapping of ours */
+}
+
 int proc_spawn(const struct proc_spawn *how, int *ret_pidfd, struct dyno_err *err)
 {
 	struct spawn_child c = {.how = how, .parent = getpid()};
@@ -181,12 +195,12 @@ int proc_spawn(const struct proc_spawn *how, int *ret_pidfd, struct dyno_err *er
 		return err_set(err, ERR_MEMORY, errno, "start %s", how->argv[0]);
 	if (mprotect(stack, SPAWN_GUARD_BYTES, PROT_NONE) < 0) {
 		pidfd = -errno;
-		(void)munmap(stack, size);
+		free_stack(stack, size);
 		return err_set(err, ERR_MEMORY, -pidfd, "start %s", how->argv[0]);
 	}
 
 	pidfd = clone_blocked(&c, stack + size);
-	(void)munmap(stack, size);
+	free_stack(stack, size);
 	if (pidfd < 0)
 		return err_set(err, ERR_HELPER, -pidfd, "start %s", how->argv[0]);
 

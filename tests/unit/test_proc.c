@@ -164,7 +164,7 @@ static void proc_spawn__crossed_descriptors__arrive_in_order(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		dirs[i] = open(files[i], O_PATH | O_CLOEXEC);
-		assert_true(dirs[i] >= 3 && dirs[i] < 10);
+		assert_true(dirs[i] >= 3);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
 		fds[3 + i] = dirs[3 - i];
