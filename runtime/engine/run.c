@@ -650,6 +650,17 @@ static int prepare(struct run *run, struct dyno_err *err)
 	return plan_fault(run, err);
 }
 
+/* The caller gets times that begin with the run. */
+static void rebase_timing(struct dyno_timing *t)
+{
+	unsigned int i;
+
+	if (!t)
+		return;
+	for (i = t->n; i-- > 0;)
+		t->at_ns[i] -= t->at_ns[0];
+}
+
 DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opts,
 			 struct dyno_outcome *ret, struct dyno_err *err)
 {
@@ -677,6 +688,7 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opt
 	mark(&run, "ended");
 	run_done(&run);
 	mark(&run, "removed");
+	rebase_timing(opts->timing);
 	(void)sigprocmask(SIG_SETMASK, &old, NULL); /* the mask of a moment ago */
 	return r;
 }
