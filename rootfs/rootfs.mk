@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# The helpers that read and write archives.  Each library is linked statically where the
+# distribution has an archive of it: only the parts in use come along (libarchive without its XML,
+# ICU and ACL), and a start of the helper loads two libraries, not sixteen.
+BINS += $(O)/dyno-unpack $(O)/dyno-pack
+
+UNPACK_LIB  := $(O)/libunpack.a
+UNPACK_LIBS := -Wl,-Bstatic -larchive -lnettle -lzstd -llzma -Wl,-Bdynamic -lisal -pthread
+
+$(UNPACK_LIB): $(call obj,$(filter-out rootfs/unpack.c,$(UNPACK_SRC)))
+	$(call say,AR,$@)rm -f $@; $(AR) rcs $@ $^
+
+$(O)/dyno-unpack: $(call obj,rootfs/unpack.c) $(UNPACK_LIB) $(CORE_LIB)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(UNPACK_LIBS)
+
+$(O)/dyno-pack: $(call obj,$(PACK_SRC)) $(CORE_LIB)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) \
+		-Wl,-Bstatic -larchive -lnettle -lz -Wl,-Bdynamic
+
+# The description of the host stack as a C string.
+GEN += $(O)/gen/stack_host_conf.h
+$(O)/gen/stack_host_conf.h: rootfs/stack/host.conf
+	@mkdir -p $(@D)
+	$(call say,GEN,$@){ echo 'static const char stack_host_conf[] ='; \
+		sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } > $@.tmp && mv $@.tmp $@
