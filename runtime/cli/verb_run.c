@@ -205,9 +205,28 @@ static void take_options(struct run_options *o)
 
 /* ---- after the end ----------------------------------------------------------------------------*/
 
+/* Both sides of the clone keep the time: in the order of the clock, counted from the first phase. */
+static void order_timing(struct dyno_timing *t)
+{
+	for (unsigned int i = 1; i < t->n; i++) {
+		const char *name = t->name[i];
+		uint64_t at_ns = t->at_ns[i];
+		unsigned int j = i;
+
+		for (; j > 0 && t->at_ns[j - 1] > at_ns; j--) {
+			t->name[j] = t->name[j - 1];
+			t->at_ns[j] = t->at_ns[j - 1];
+		}
+		t->name[j] = name;
+		t->at_ns[j] = at_ns;
+	}
+	for (unsigned int i = t->n; i-- > 0;)
+		t->at_ns[i] -= t->at_ns[0];
+}
+
 static uint64_t step_ns(const struct dyno_timing *t, unsigned int i)
 {
-	return t->at_ns[i] - (i ? t->at_ns[i - 1] : 0);
+	return i ? t->at_ns[i] - t->at_ns[i - 1] : 0;
 }
 
 static void print_timing(struct sbuf *b, const struct dyno_timing *t)
@@ -306,6 +325,7 @@ static int run_main(struct cli *cli, struct dyno_err *err)
 		return r;
 
 	progress_clear(&cli->progress);
+	order_timing(&timing);
 	print_outcome(o, &out);
 	return out.exit_code;
 }
