@@ -24,12 +24,14 @@ struct reader {
 
 static int no_memory(struct dyno_err *err)
 {
-	return err_set(err, ERR_MEMORY, ENOMEM, "read env file");
+	(void)err_set(err, ERR_MEMORY, ENOMEM, "read env file");
+	return -ENOMEM;
 }
 
 static int fail(struct reader *r, unsigned int line, const char *what)
 {
-	return err_set(r->err, ERR_ENV_SYNTAX, 0, "line %u: %s", line, what);
+	(void)err_set(r->err, ERR_ENV_SYNTAX, 0, "line %u: %s", line, what);
+	return -EINVAL;
 }
 
 /* Takes over both strings, which are in the arena; NULL stands for an allocation that failed. */

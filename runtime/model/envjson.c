@@ -21,12 +21,14 @@ struct reader {
 
 static int no_memory(const struct reader *r)
 {
-	return err_set(r->err, ERR_MEMORY, ENOMEM, "read env file");
+	(void)err_set(r->err, ERR_MEMORY, ENOMEM, "read env file");
+	return -ENOMEM;
 }
 
 static int fail(const struct reader *r, const char *what)
 {
-	return err_set(r->err, ERR_ENV_SYNTAX, 0, "line %u: JSON: %s", r->line, what);
+	(void)err_set(r->err, ERR_ENV_SYNTAX, 0, "line %u: JSON: %s", r->line, what);
+	return -EINVAL;
 }
 
 static void skip_space(struct reader *r)
@@ -230,8 +232,8 @@ static int add_pair(struct reader *r, const char *key, const char *value, unsign
 
 static int read_member(struct reader *r)
 {
+	char *key = NULL, *value = NULL;
 	unsigned int line;
-	char *key, *value;
 	int rc;
 
 	if (!take(r, '"'))
