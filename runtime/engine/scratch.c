@@ -15,9 +15,6 @@
 #include "base/str.h"
 
 #define SCRATCH_DIR "scratch"
-/* "scratch/" and a control group's name. */
-#define PLACE_BYTES (STRLEN(SCRATCH_DIR "/") + 256)
-
 /* A memfd lives on the kernel's own tmpfs: what it takes, every tmpfs takes. */
 static bool tmpfs_takes_user_xattr(void)
 {
@@ -26,39 +23,38 @@ static bool tmpfs_takes_user_xattr(void)
 	return fd >= 0 && fsetxattr(fd, "user.overlay.probe", "", 0, 0) == 0;
 }
 
-static void place_of(const char *name, char buf[PLACE_BYTES])
+/* Return: the directory of all scratches, made where it is missing; -errno. */
+static int open_all(struct store *store, bool make)
 {
-	str_fmt(buf, PLACE_BYTES, SCRATCH_DIR "/%s", name);
+	int fd;
+
+	if (make && mkdirat(store->data_fd, SCRATCH_DIR, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(store->data_fd, SCRATCH_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 int scratch_remove(struct store *store, const char *name)
 {
-	char place[PLACE_BYTES];
+	_cleanup_close_ int all = open_all(store, false);
 
-	place_of(name, place);
-	return path_remove_tree(store->data_fd, place);
+	if (all < 0)
+		return all == -ENOENT ? 0 : all;
+	return path_remove_tree(all, name);
 }
 
 static int make_dir(struct store *store, const char *name)
 {
-	char place[PLACE_BYTES];
+	_cleanup_close_ int all = open_all(store, true);
 	int r;
 
-	place_of(name, place);
-	if (mkdirat(store->data_fd, place, 0700) == 0)
-		return 0;
-	if (errno == ENOENT) {
-		if (mkdirat(store->data_fd, SCRATCH_DIR, 0700) < 0 && errno != EEXIST)
-			return -errno;
-	} else if (errno == EEXIST) {
-		/* The name is ours by lock: what stands there is the remain of a dead launcher. */
-		r = path_remove_tree(store->data_fd, place);
-		if (r < 0)
-			return r;
-	} else {
-		return -errno;
-	}
-	return mkdirat(store->data_fd, place, 0700) < 0 ? -errno : 0;
+	if (all < 0)
+		return all;
+	/* The name is ours by lock: what stands there is the remain of a dead launcher. */
+	r = path_remove_tree(all, name);
+	if (r < 0)
+		return r;
+	return mkdirat(all, name, 0700) < 0 ? -errno : 0;
 }
 
 int scratch_make(struct store *store, const struct scratch_want *want, struct arena *arena,
@@ -106,12 +102,11 @@ int scratch_each(struct store *store, scratch_fn fn, void *data)
 {
 	_cleanup_(close_dirp) DIR *dir = NULL;
 	struct dirent *e;
-	int fd = openat(store->data_fd, SCRATCH_DIR,
-			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_all(store, false);
 	int r;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	dir = fdopendir(fd);
 	if (!dir) {
 		close_fdp(&fd);

@@ -175,6 +175,16 @@ int state_claim_oneoff(int run_fd, const char *app, struct state *ret, bool *ret
 	return r < 0 ? claim_failed(r, app, dyno, err) : 0;
 }
 
+/* What a monitor of another version may have left in its place. */
+static void empty_place(const struct state *s)
+{
+	_cleanup_close_ int app_fd =
+		openat(s->run_fd, s->app, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (app_fd >= 0)
+		(void)path_remove_tree(app_fd, s->dyno); /* what stays is gc's */
+}
+
 void state_release(struct state *s)
 {
 	char place[PLACE_BYTES];
@@ -184,8 +194,8 @@ void state_release(struct state *s)
 	str_fmt(place, sizeof(place), "%s/%s", s->app, s->dyno);
 	/* Still locked: a newcomer that waits at the name sees ESTALE and makes it anew. */
 	if (unlinkat(s->run_fd, place, AT_REMOVEDIR) < 0 && errno == ENOTEMPTY)
-		(void)path_remove_tree(s->run_fd, place); /* what stays is gc's */
-	(void)unlinkat(s->run_fd, s->app, AT_REMOVEDIR);  /* not empty: other dynos live */
+		empty_place(s);
+	(void)unlinkat(s->run_fd, s->app, AT_REMOVEDIR); /* not empty: other dynos live */
 	close_fdp(&s->dir_fd);
 }
 
