@@ -11,7 +11,7 @@ DEPS_TEST  := libcmocka-dev bats jq curl procps util-linux iproute2 strace uidma
 DEPS_FUZZ  := clang llvm libclang-rt-14-dev
 DEPS_LINT  := clang-format clang-tidy cppcheck shellcheck
 DEPS_BENCH := bubblewrap crun isal libarchive-tools
-DEPS_VM    := qemu-system-x86 busybox-static cpio kmod
+DEPS_VM    := qemu-system-x86 busybox-static cpio kmod e2fsprogs
 
 .PHONY: deps
 deps: ## install by apt what builds, slugs and tests need
