@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * doctor.c - dyno_doctor(): the host's probes and dyno's own helper programs, reported one by one.
- * It changes nothing and needs nothing of the host but what the probes try.
+ * Nothing is left behind but the empty directories in which starts make their control groups.
  */
 #include <limits.h>
 

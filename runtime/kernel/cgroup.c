@@ -409,6 +409,10 @@ static void open_v1_tree(const struct cgroup_layout *layout, enum cgroup_tree tr
 			set_reason(host, "%s is %s", layout->mount[tree],
 				   fd == -EROFS ? "mounted read-only"
 						: "not writable for this user");
+			(void)str_fmt(host->fix, sizeof(host->fix), "%s",
+				      fd == -EROFS ? "mount it read-write"
+						   : "run dyno as root, or boot with "
+						     "systemd.unified_cgroup_hierarchy=1");
 			return;
 		}
 		host->parent_fd[tree] = fd;

@@ -88,7 +88,8 @@ static bool mount_line_parse(struct span line, struct mount_line *ret)
 			return false;
 	m.root = span_cut(&line, ' ');
 	m.point = span_cut(&line, ' ');
-	if (m.root.len == 0 || m.point.len == 0 || span_cut(&line, ' ').len == 0)
+	if (m.root.len == 0 || m.point.len == 0 || m.point.at[0] != '/' ||
+	    span_cut(&line, ' ').len == 0)
 		return false;
 
 	while (line.len > 0) {

@@ -17,3 +17,6 @@ $(SECCOMP_GEN): runtime/seccomp/default.policy $(SECCOMP_COMPILE)
 
 # Generated headers are order-only prerequisites of all objects; these two really depend on them.
 $(O)/obj/runtime/kernel/seccomp.o $(O)/obj/tests/unit/test_seccomp.o: $(SECCOMP_GEN)
+
+# The parser of mountinfo and /proc/PID/cgroup has a fuzzer.
+FUZZ_MODULES += runtime/kernel/cgroup_layout.c

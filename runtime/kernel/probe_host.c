@@ -90,15 +90,21 @@ void probe_cgroup_pids(const struct probe_ctx *ctx, struct probe_result *ret)
 	probe_controller(CGROUP_HAS_PIDS, "limit of processes", ret);
 }
 
-/* Which of two files our directory of a tree has; groups below it have the same. */
-static bool tree_has(enum cgroup_tree tree, const char *file)
+/*
+ * Whether our directory of a tree has a file; groups below it have the same.
+ * Return: 1, 0, or -ENOENT with the result set where there are no groups at all.
+ */
+static int tree_has(enum cgroup_tree tree, const char *file, struct probe_result *ret)
 {
 	struct cgroup_host host;
-	bool has;
+	int has;
 
-	if (cgroup_host_open(CGROUP_ROOT, &host, NULL) < 0)
-		return false;
-	has = host.kind != CGROUP_NONE && host.parent_fd[host.home[tree]] >= 0 &&
+	if (cgroup_host_open(CGROUP_ROOT, &host, NULL) < 0 || host.kind == CGROUP_NONE) {
+		probe_say(ret, DYNO_FALLBACK, "no control groups");
+		probe_fix(ret, "see cgroup");
+		return -ENOENT;
+	}
+	has = host.parent_fd[host.home[tree]] >= 0 &&
 	      faccessat(host.parent_fd[host.home[tree]], file, F_OK, 0) == 0;
 	cgroup_host_done(&host);
 	return has;
@@ -106,23 +112,28 @@ static bool tree_has(enum cgroup_tree tree, const char *file)
 
 void probe_cgroup_swap(const struct probe_ctx *ctx, struct probe_result *ret)
 {
+	int has = tree_has(CGROUP_TREE_MEMORY, "memory.swap.max", ret);
+
 	(void)ctx;
-	if (tree_has(CGROUP_TREE_MEMORY, "memory.swap.max") ||
-	    tree_has(CGROUP_TREE_MEMORY, "memory.memsw.limit_in_bytes")) {
+	if (has == 0)
+		has = tree_has(CGROUP_TREE_MEMORY, "memory.memsw.limit_in_bytes", ret);
+	if (has > 0) {
 		probe_say(ret, DYNO_OK, "swap is counted");
-		return;
+	} else if (has == 0) {
+		probe_say(ret, DYNO_FALLBACK,
+			  "swap is not counted: the hard mark bounds memory without swap");
+		probe_fix(ret, "add swapaccount=1 to the kernel command line");
 	}
-	probe_say(ret, DYNO_FALLBACK,
-		  "swap is not counted: the hard mark bounds memory without swap");
-	probe_fix(ret, "add swapaccount=1 to the kernel command line");
 }
 
 void probe_cgroup_kill(const struct probe_ctx *ctx, struct probe_result *ret)
 {
+	int has = tree_has(CGROUP_TREE_UNIFIED, "cgroup.kill", ret);
+
 	(void)ctx;
-	if (tree_has(CGROUP_TREE_UNIFIED, "cgroup.kill"))
+	if (has > 0)
 		probe_say(ret, DYNO_OK, "cgroup.kill");
-	else
+	else if (has == 0)
 		probe_say(ret, DYNO_FALLBACK,
 			  "no cgroup.kill: pid 1 of the dyno is killed, and "
 			  "the kernel kills the rest");
@@ -130,10 +141,12 @@ void probe_cgroup_kill(const struct probe_ctx *ctx, struct probe_result *ret)
 
 void probe_cgroup_oom_group(const struct probe_ctx *ctx, struct probe_result *ret)
 {
+	int has = tree_has(CGROUP_TREE_MEMORY, "memory.oom.group", ret);
+
 	(void)ctx;
-	if (tree_has(CGROUP_TREE_MEMORY, "memory.oom.group"))
+	if (has > 0)
 		probe_say(ret, DYNO_OK, "memory.oom.group");
-	else
+	else if (has == 0)
 		probe_say(ret, DYNO_FALLBACK,
 			  "no memory.oom.group: the kernel kills one process, "
 			  "dyno the others");

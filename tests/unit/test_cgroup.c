@@ -1,0 +1,835 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_cgroup.c - the parser and the plan of limits as tables, the choice of a place on trees of
+ * plain directories, and, as root on a host that has control groups, real leaves.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <linux/sched.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "kernel/cgroup_priv.h"
+
+#define MIB (1ULL << 20)
+
+/* ---- texts of the kernel --------------------------------------------------------------------- */
+
+static void layout_find__texts__trees_and_own_groups(void **state)
+{
+	static const struct {
+		const char *mounts, *self;
+		const char *mount[_CGROUP_TREE_MAX]; /* NULL: "" */
+		const char *own[_CGROUP_TREE_MAX];
+	} cases[] = {
+		/* v2 alone */
+		{"25 30 0:23 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+		 "0::/user.slice/a.scope\n",
+		 {[CGROUP_TREE_UNIFIED] = "/sys/fs/cgroup"},
+		 {[CGROUP_TREE_UNIFIED] = "/user.slice/a.scope"}},
+		/* hybrid, controllers mounted together, a named tree, no optional fields */
+		{"31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n"
+		 "32 31 0:29 / /c/cpu,cpuacct rw shared:1 master:2 - cgroup cgroup rw,cpu,cpuacct\n"
+		 "33 31 0:32 / /c/memory rw - cgroup cgroup rw,memory\n"
+		 "34 31 0:36 / /c/pids rw - cgroup cgroup rw,pids\n"
+		 "35 31 0:37 / /c/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
+		 "36 31 0:33 / /c/cpuset rw - cgroup cgroup rw,cpuset\n"
+		 "37 31 0:38 / /c/unified rw - cgroup2 cgroup2 rw\n",
+		 "9:name=systemd:/x\n8:pids:/p\n4:memory:/m/n\n1:cpu,cpuacct:/\n0::/u\n",
+		 {"/c/unified", "/c/memory", "/c/cpu,cpuacct", "/c/pids", "/c/cpu,cpuacct"},
+		 {"/u", "/m/n", "/", "/p", "/"}},
+		/* a container without a cgroup namespace: the mount's root is cut off */
+		{"36 32 0:31 /docker/01 /c/cpu ro - cgroup cgroup rw,cpu\n"
+		 "37 32 0:32 /docker/01 /m\\040x\\134 ro - cgroup cgroup rw,memory\n",
+		 "4:cpu:/docker/01/x\n3:memory:/docker/01\n2:pids:/docker/012\n",
+		 {[CGROUP_TREE_MEMORY] = "/m x\\", [CGROUP_TREE_CPU] = "/c/cpu"},
+		 {[CGROUP_TREE_MEMORY] = "/",
+		  [CGROUP_TREE_CPU] = "/x",
+		  [CGROUP_TREE_PIDS] = "/docker/012"}},
+		/* a prefix that is no directory of it is not cut off; colons belong to the path */
+		{"37 32 0:32 /docker/01 /m ro - cgroup cgroup rw,memory\n",
+		 "3:memory:/docker/012:3\n",
+		 {[CGROUP_TREE_MEMORY] = "/m"},
+		 {[CGROUP_TREE_MEMORY] = "/docker/012:3"}},
+		/* the first mount of a tree counts; lines that are cut or odd are passed over */
+		{"junk\n37 32\n37 32 0:32 / /m ro - cgroup\n37 32 0:32 / /a ro cgroup cgroup memory\n"
+		 "37 32 0:32 / relative ro - cgroup cgroup rw,memory\n"
+		 "37 32 0:32 / /first ro - cgroup cgroup rw,memory\n"
+		 "38 32 0:32 / /second ro - cgroup cgroup rw,memory",
+		 "\n::\n0:\n0:::\n0::relative\n",
+		 {[CGROUP_TREE_MEMORY] = "/first"},
+		 {NULL}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cgroup_layout layout;
+
+		assert_int_equal(cgroup_layout_find(cases[i].mounts, strlen(cases[i].mounts),
+						    cases[i].self, strlen(cases[i].self), &layout),
+				 0);
+		for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
+			const char *mount = cases[i].mount[t] ? cases[i].mount[t] : "";
+			const char *own = cases[i].own[t] ? cases[i].own[t] : "";
+
+			if (!str_eq(layout.mount[t], mount) || !str_eq(layout.own[t], own))
+				fail_msg("case %zu tree %d: \"%s\" \"%s\"", i, t, layout.mount[t],
+					 layout.own[t]);
+		}
+	}
+}
+
+static void layout_find__nothing_well_formed__einval_and_untouched(void **state)
+{
+	struct cgroup_layout layout;
+
+	(void)state;
+	memset(&layout, 'x', sizeof(layout));
+	assert_int_equal(cgroup_layout_find("", 0, "", 0, &layout), -EINVAL);
+	assert_int_equal(cgroup_layout_find("a b\n", 4, "x:y\n", 4, &layout), -EINVAL);
+	assert_int_equal(layout.mount[0][0], 'x');
+}
+
+static void layout_find__too_long_a_place__as_if_absent(void **state)
+{
+	struct cgroup_layout layout;
+	_cleanup_sbuf_ struct sbuf text = {0};
+
+	(void)state;
+	sbuf_adds(&text, "37 32 0:32 / /");
+	for (int i = 0; i < 200; i++)
+		sbuf_addc(&text, 'a');
+	sbuf_adds(&text, " ro - cgroup cgroup rw,memory\n");
+	assert_int_equal(sbuf_ok(&text), 0);
+	assert_int_equal(cgroup_layout_find(text.data, text.len, "", 0, &layout), 0);
+	assert_string_equal(layout.mount[CGROUP_TREE_MEMORY], "");
+}
+
+/* ---- the plan of limits ---------------------------------------------------------------------- */
+
+static void plan__limits__writes(void **state)
+{
+	static const struct {
+		enum cgroup_kind kind;
+		unsigned int controllers;
+		struct cgroup_limits limits;
+		const char *want; /* "file=value", "?": may be absent, "|": else the next */
+	} cases[] = {
+		{CGROUP_V2, CGROUP_HAS_ALL, {0}, ""},
+		{CGROUP_V1, CGROUP_HAS_ALL, {0}, ""},
+		{CGROUP_V2,
+		 CGROUP_HAS_ALL,
+		 {.memory_bytes = 512, .memory_swap_bytes = 1024, .pids = 256, .cpu_shares = 1024},
+		 "memory.max=512 memory.swap.max=512| memory.max=1024 memory.oom.group=1? "
+		 "cpu.weight=100 pids.max=256 "},
+		{CGROUP_HYBRID,
+		 CGROUP_HAS_ALL,
+		 {.memory_bytes = 512, .memory_swap_bytes = 1024, .pids = 256, .cpu_shares = 1024},
+		 "memory.limit_in_bytes=512 memory.memsw.limit_in_bytes=1024| "
+		 "memory.limit_in_bytes=1024 cpu.shares=1024 pids.max=256 "},
+		/* one of the two alone */
+		{CGROUP_V1,
+		 CGROUP_HAS_MEMORY,
+		 {.memory_swap_bytes = 9},
+		 "memory.limit_in_bytes=9 memory.memsw.limit_in_bytes=9| "
+		 "memory.limit_in_bytes=9 "},
+		{CGROUP_V1, CGROUP_HAS_MEMORY, {.memory_bytes = 9}, "memory.limit_in_bytes=9 "},
+		{CGROUP_V2,
+		 CGROUP_HAS_MEMORY,
+		 {.memory_bytes = 9},
+		 "memory.max=9 memory.oom.group=1? "},
+		/* the smaller of the two bounds both */
+		{CGROUP_V2,
+		 CGROUP_HAS_MEMORY,
+		 {.memory_bytes = 20, .memory_swap_bytes = 9},
+		 "memory.max=9 memory.swap.max=0| memory.max=9 memory.oom.group=1? "},
+		/* missing controllers */
+		{CGROUP_V2, CGROUP_HAS_PIDS, {.memory_bytes = 9, .cpu_shares = 2}, ""},
+		{CGROUP_V1, CGROUP_HAS_CPU, {.pids = 9, .cpu_shares = 2}, "cpu.shares=2 "},
+		/* weights: proportional, within bounds */
+		{CGROUP_V2, CGROUP_HAS_CPU, {.cpu_shares = 2048}, "cpu.weight=200 "},
+		{CGROUP_V2, CGROUP_HAS_CPU, {.cpu_shares = 2}, "cpu.weight=1 "},
+		{CGROUP_V2, CGROUP_HAS_CPU, {.cpu_shares = 262144}, "cpu.weight=10000 "},
+		{CGROUP_V2, CGROUP_HAS_CPU, {.cpu_shares = UINT64_MAX}, "cpu.weight=10000 "},
+		/* quotas */
+		{CGROUP_V2, CGROUP_HAS_CPU, {.cpu_quota_usec = 90000}, "cpu.max=90000 100000 "},
+		{CGROUP_V1,
+		 CGROUP_HAS_CPU,
+		 {.cpu_quota_usec = 90000, .cpu_period_usec = 50000},
+		 "cpu.cfs_period_us=50000 cpu.cfs_quota_us=90000 "},
+		{CGROUP_V1, CGROUP_HAS_CPU, {.cpu_quota_usec = 9}, "cpu.cfs_quota_us=9 "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cgroup_host host = {.kind = cases[i].kind,
+					   .controllers = cases[i].controllers};
+		struct cgroup_write plan[CGROUP_PLAN_MAX];
+		_cleanup_sbuf_ struct sbuf got = {0};
+		size_t n;
+
+		for (int t = 0; t < _CGROUP_TREE_MAX; t++)
+			host.home[t] =
+				host.kind == CGROUP_V2 ? CGROUP_TREE_UNIFIED : (enum cgroup_tree)t;
+		n = cgroup_plan(&host, &cases[i].limits, plan);
+		assert_true(n <= CGROUP_PLAN_MAX);
+		for (size_t k = 0; k < n; k++) {
+			static const char *const marks[] = {"", "?", "|"};
+
+			sbuf_addf(&got, "%s=%s%s ", plan[k].file, plan[k].value,
+				  marks[plan[k].absent]);
+			assert_int_equal(plan[k].tree == CGROUP_TREE_UNIFIED,
+					 host.kind == CGROUP_V2);
+		}
+		if (!str_eq(sbuf_str(&got), cases[i].want))
+			fail_msg("case %zu: \"%s\"", i, sbuf_str(&got));
+	}
+}
+
+/* ---- trees of plain directories -------------------------------------------------------------- */
+
+struct fake {
+	char dir[32];
+	int fd;
+	struct cgroup_layout layout;
+};
+
+static int fake_setup(void **state)
+{
+	struct fake *fake = calloc(1, sizeof(*fake));
+
+	if (!fake)
+		return -1;
+	(void)str_fmt(fake->dir, sizeof(fake->dir), "/tmp/dyno-cgroup-XXXXXX");
+	if (!mkdtemp(fake->dir))
+		return -1;
+	fake->fd = open(fake->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	*state = fake;
+	return fake->fd < 0 ? -1 : 0;
+}
+
+static int fake_teardown(void **state)
+{
+	struct fake *fake = *state;
+	_cleanup_close_ int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = path_remove_tree(tmp, fake->dir + STRLEN("/tmp/"));
+
+	close_fdp(&fake->fd);
+	free(fake);
+	return r;
+}
+
+static void fake_dir(struct fake *fake, const char *path)
+{
+	assert_int_equal(path_mkdir_p(fake->fd, path, 0755), 0);
+}
+
+static void fake_file(struct fake *fake, const char *path, const char *text)
+{
+	_cleanup_close_ int fd =
+		openat(fake->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_full(fd, text, strlen(text)), strlen(text));
+}
+
+static void fake_mount(struct fake *fake, enum cgroup_tree tree, const char *name)
+{
+	fake_dir(fake, name);
+	(void)str_fmt(fake->layout.mount[tree], sizeof(fake->layout.mount[0]), "%s/%s", fake->dir,
+		      name);
+}
+
+static void read_text(int dir_fd, const char *path, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	n = fd_read_full(fd, buf, size - 1);
+	assert_true(n >= 0);
+	buf[n] = '\0';
+}
+
+static void host_open__no_trees__none_and_why(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct cgroup_host host;
+	uint64_t kills;
+
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.kind, CGROUP_NONE);
+	assert_int_equal(host.controllers, 0);
+	assert_non_null(strstr(host.reason, "no control groups"));
+	assert_non_null(strstr(host.fix, "mount -t cgroup2"));
+
+	/* A leaf of nothing: all goes well and nothing happens. */
+	assert_int_equal(cgroup_leaf_create(&host, "a", NULL, &leaf, NULL), 0);
+	assert_int_equal(leaf.kind, CGROUP_NONE);
+	assert_int_equal(cgroup_join_self(&leaf), 0);
+	assert_int_equal(cgroup_leaf_kill(&host, "a"), 0);
+	assert_int_equal(cgroup_leaf_empty(&host, "a"), 1);
+	assert_int_equal(cgroup_leaf_remove(&host, "a"), 0);
+	assert_int_equal(cgroup_leaf_oom_kills(&host, "a", &kills), -EOPNOTSUPP);
+	cgroup_leaf_done(&leaf);
+	cgroup_host_done(&host);
+	cgroup_host_done(&host);
+}
+
+/* T49: a controller is absent. */
+static void host_open__v1_without_pids__named(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	struct stat st;
+
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	fake_mount(fake, CGROUP_TREE_CPU, "cpu");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.kind, CGROUP_V1);
+	assert_int_equal(host.controllers, CGROUP_HAS_MEMORY | CGROUP_HAS_CPU);
+	assert_non_null(strstr(host.reason, "controllers pids are not mounted"));
+	assert_int_equal(fstatat(fake->fd, "memory/dyno", &st, 0), 0);
+	cgroup_host_done(&host);
+}
+
+static void host_open__mounted_together__one_home(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	fake_mount(fake, CGROUP_TREE_CPU, "both");
+	fake_mount(fake, CGROUP_TREE_CPUACCT, "both");
+	fake_mount(fake, CGROUP_TREE_PIDS, "memory");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	assert_string_equal(host.reason, "");
+	assert_int_equal(host.home[CGROUP_TREE_CPUACCT], CGROUP_TREE_CPU);
+	assert_int_equal(host.home[CGROUP_TREE_PIDS], CGROUP_TREE_MEMORY);
+	assert_true(host.parent_fd[CGROUP_TREE_CPUACCT] < 0);
+	assert_true(host.parent_fd[CGROUP_TREE_PIDS] < 0);
+	cgroup_host_done(&host);
+}
+
+/* Directories have no "tasks": opening fails after all was made, and all must go again. */
+static void leaf_create__failure_at_the_end__nothing_left(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct cgroup_host host;
+	struct dyno_err err = {0};
+	struct stat st;
+
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	fake_mount(fake, CGROUP_TREE_CPU, "cpu");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(cgroup_leaf_create(&host, "a.1", NULL, &leaf, &err), -ENOENT);
+	assert_int_equal(err.kind, ERR_CGROUP);
+	assert_int_equal(leaf.clone_fd, -EBADF);
+	assert_int_equal(fstatat(fake->fd, "memory/dyno/a.1", &st, 0), -1);
+	assert_int_equal(fstatat(fake->fd, "cpu/dyno/a.1", &st, 0), -1);
+	cgroup_host_done(&host);
+}
+
+static void leaf_create__bad_names__refused(void **state)
+{
+	static const char *const names[] = {"", ".", "..", "a/b", "/", "../x", ".hidden", "a\nb"};
+	struct fake *fake = *state;
+	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct cgroup_host host;
+	char longest[CGROUP_NAME_BYTES + 1];
+
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_int_equal(cgroup_leaf_create(&host, names[i], NULL, &leaf, NULL), -EINVAL);
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(cgroup_leaf_create(&host, longest, NULL, &leaf, NULL), -EINVAL);
+}
+
+static void fake_v2(struct fake *fake, const char *group)
+{
+	char path[128];
+
+	fake_mount(fake, CGROUP_TREE_UNIFIED, "v2");
+	(void)str_fmt(path, sizeof(path), "v2%s/dyno", group);
+	fake_dir(fake, path);
+	(void)str_fmt(path, sizeof(path), "v2%s/dyno/cgroup.subtree_control", group);
+	fake_file(fake, path, "cpuset cpu io memory pids\n");
+}
+
+static void leaf__on_v2__limits_written_counters_read_and_walked(void **state)
+{
+	struct fake *fake = *state;
+	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct cgroup_limits limits = {.memory_bytes = 5, .memory_swap_bytes = 9, .pids = 7};
+	struct cgroup_host host;
+	struct dyno_err err = {0};
+	uint64_t kills = 0;
+	char text[64];
+
+	fake_v2(fake, "");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.kind, CGROUP_V2);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	assert_int_equal(cgroup_leaf_create(&host, "a.web.1", NULL, &leaf, &err), 0);
+	assert_true(leaf.clone_into && leaf.clone_fd >= 0 && leaf.id != 0);
+
+	/* Files that a real group has from the beginning; no memory.oom.group: an older kernel. */
+	fake_file(fake, "v2/dyno/a.web.1/memory.max", "");
+	fake_file(fake, "v2/dyno/a.web.1/memory.swap.max", "");
+	fake_file(fake, "v2/dyno/a.web.1/pids.max", "");
+	assert_int_equal(cgroup_leaf_limit(&host, leaf.name, &limits, &err), 0);
+	read_text(fake->fd, "v2/dyno/a.web.1/memory.max", text, sizeof(text));
+	assert_string_equal(text, "5");
+	read_text(fake->fd, "v2/dyno/a.web.1/memory.swap.max", text, sizeof(text));
+	assert_string_equal(text, "4");
+	read_text(fake->fd, "v2/dyno/a.web.1/pids.max", text, sizeof(text));
+	assert_string_equal(text, "7");
+
+	/* Without swap accounting the hard mark bounds memory. */
+	assert_int_equal(unlinkat(fake->fd, "v2/dyno/a.web.1/memory.swap.max", 0), 0);
+	assert_int_equal(cgroup_leaf_limit(&host, leaf.name, &limits, &err), 0);
+	read_text(fake->fd, "v2/dyno/a.web.1/memory.max", text, sizeof(text));
+	assert_string_equal(text, "9");
+
+	/* A limit that cannot be set is an error that names it. */
+	limits.cpu_shares = 1024;
+	assert_int_equal(cgroup_leaf_limit(&host, leaf.name, &limits, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "dyno/a.web.1/cpu.weight"));
+
+	fake_file(fake, "v2/dyno/a.web.1/memory.events", "low 0\noom 3\noom_kill 2\n");
+	assert_int_equal(cgroup_leaf_oom_kills(&host, leaf.name, &kills), 0);
+	assert_int_equal(kills, 2);
+	fake_file(fake, "v2/dyno/a.web.1/cgroup.events", "populated 1\nfrozen 0\n");
+	assert_int_equal(cgroup_leaf_empty(&host, leaf.name), 0);
+	fake_file(fake, "v2/dyno/a.web.1/cgroup.events", "populated 0\nfrozen 0\n");
+	assert_int_equal(cgroup_leaf_empty(&host, leaf.name), 1);
+	assert_int_equal(cgroup_leaf_empty(&host, "no-such"), 1);
+	assert_int_equal(cgroup_leaf_kill(&host, leaf.name), -EOPNOTSUPP); /* no cgroup.kill */
+	assert_int_equal(cgroup_leaf_kill(&host, "no-such"), -ENOENT);
+	fake_file(fake, "v2/dyno/a.web.1/cgroup.kill", "");
+	assert_int_equal(cgroup_leaf_kill(&host, leaf.name), 0);
+	cgroup_host_done(&host);
+}
+
+/* T49: controllers that the tree does not offer. */
+static void host_open__v2_without_memory__named_with_fix(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+
+	fake_v2(fake, "");
+	fake_file(fake, "v2/cgroup.controllers", "cpuset cpu io pids\n");
+	fake_file(fake, "v2/cgroup.subtree_control", "cpu pids\n");
+	fake_file(fake, "v2/dyno/cgroup.subtree_control", "cpu pids\n");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.kind, CGROUP_V2);
+	assert_int_equal(host.controllers, CGROUP_HAS_CPU | CGROUP_HAS_PIDS);
+	assert_non_null(strstr(host.reason, "controllers memory are not available in"));
+	assert_non_null(strstr(host.fix, "cgroup_disable="));
+	cgroup_host_done(&host);
+}
+
+/* The words of a fresh tree are enabled, each by its own write. */
+static void host_open__v2_fresh__controllers_enabled(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	char text[64];
+
+	fake_mount(fake, CGROUP_TREE_UNIFIED, "v2");
+	fake_dir(fake, "v2/dyno");
+	fake_file(fake, "v2/cgroup.controllers", "cpuset cpu io memory pids\n");
+	fake_file(fake, "v2/cgroup.subtree_control", "\n");
+	fake_file(fake, "v2/dyno/cgroup.controllers", "cpuset cpu io memory pids\n");
+	fake_file(fake, "v2/dyno/cgroup.subtree_control", "\n");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.kind, CGROUP_V2);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	read_text(fake->fd, "v2/cgroup.subtree_control", text, sizeof(text));
+	assert_non_null(strstr(text, "+pids"));
+	cgroup_host_done(&host);
+}
+
+/* DESIGN 5: the caller's group is used where it is delegated and the caller is alone in it. */
+static void host_open__rootless_v2__own_group_or_the_one_around(void **state)
+{
+	static const char own[] = "/slice/a.scope";
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	char text[64], me[16];
+	struct stat st, want;
+
+	fake_v2(fake, "/slice/a.scope");
+	(void)str_fmt(fake->layout.own[CGROUP_TREE_UNIFIED], sizeof(fake->layout.own[0]), own);
+	fake_dir(fake, "v2/slice/a.scope/dyno.launcher");
+	fake_file(fake, "v2/slice/a.scope/dyno.launcher/cgroup.procs", "");
+	(void)str_fmt(me, sizeof(me), "%d\n", getpid());
+	fake_file(fake, "v2/slice/a.scope/cgroup.procs", me);
+
+	/* Alone: it steps aside. */
+	cgroup_host_open_layout(&fake->layout, false, &host);
+	assert_int_equal(host.kind, CGROUP_V2);
+	read_text(fake->fd, "v2/slice/a.scope/dyno.launcher/cgroup.procs", text, sizeof(text));
+	assert_string_equal(text, "0");
+	assert_int_equal(fstatat(fake->fd, "v2/slice/a.scope/dyno", &want, 0), 0);
+	assert_int_equal(fstat(host.parent_fd[CGROUP_TREE_UNIFIED], &st), 0);
+	assert_true(st.st_ino == want.st_ino);
+	cgroup_host_done(&host);
+
+	/* Seen from the leaf it stepped into: the same place. */
+	(void)str_fmt(fake->layout.own[CGROUP_TREE_UNIFIED], sizeof(fake->layout.own[0]),
+		      "%s/dyno.launcher", own);
+	cgroup_host_open_layout(&fake->layout, false, &host);
+	assert_int_equal(fstat(host.parent_fd[CGROUP_TREE_UNIFIED], &st), 0);
+	assert_true(st.st_ino == want.st_ino);
+	cgroup_host_done(&host);
+
+	/* With others in it: the group around, where that can be used. */
+	(void)str_fmt(fake->layout.own[CGROUP_TREE_UNIFIED], sizeof(fake->layout.own[0]), own);
+	fake_file(fake, "v2/slice/a.scope/cgroup.procs", "1\n2\n");
+	fake_v2(fake, "/slice");
+	assert_int_equal(fstatat(fake->fd, "v2/slice/dyno", &want, 0), 0);
+	cgroup_host_open_layout(&fake->layout, false, &host);
+	assert_int_equal(host.kind, CGROUP_V2);
+	assert_int_equal(fstat(host.parent_fd[CGROUP_TREE_UNIFIED], &st), 0);
+	assert_true(st.st_ino == want.st_ino);
+	cgroup_host_done(&host);
+
+	/* At the root of what can be seen there is nothing around. */
+	(void)str_fmt(fake->layout.own[CGROUP_TREE_UNIFIED], sizeof(fake->layout.own[0]), "/");
+	cgroup_host_open_layout(&fake->layout, false, &host);
+	assert_int_equal(host.kind, CGROUP_NONE);
+	assert_non_null(strstr(host.reason, "holds processes itself"));
+	assert_non_null(strstr(host.fix, "Delegate=yes"));
+}
+
+struct names {
+	char seen[256];
+	const struct cgroup_host *host;
+	int stop;
+};
+
+static int note_name(void *data, const char *name)
+{
+	struct names *names = data;
+	size_t len = strlen(names->seen);
+
+	(void)str_fmt(names->seen + len, sizeof(names->seen) - len, "%s ", name);
+	if (names->host)
+		assert_int_equal(cgroup_leaf_remove(names->host, name), 0);
+	return names->stop;
+}
+
+static void each_leaf__suffix_and_two_trees__each_once(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	struct names names = {.host = NULL};
+
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	fake_mount(fake, CGROUP_TREE_CPU, "cpu");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	fake_dir(fake, "memory/dyno/a.TAG");
+	fake_dir(fake, "cpu/dyno/a.TAG");
+	fake_dir(fake, "cpu/dyno/only-cpu.TAG");
+	fake_dir(fake, "cpu/dyno/b.OTHER");
+	fake_file(fake, "cpu/dyno/file.TAG", "");
+	assert_int_equal(cgroup_each_leaf(&host, ".TAG", note_name, &names), 0);
+	assert_string_equal(names.seen, "a.TAG only-cpu.TAG ");
+
+	/* The callback's word ends the walk; it may remove what it is told. */
+	names = (struct names){.host = &host, .stop = 5};
+	assert_int_equal(cgroup_each_leaf(&host, ".TAG", note_name, &names), 5);
+	assert_string_equal(names.seen, "a.TAG ");
+	names = (struct names){.host = &host};
+	assert_int_equal(cgroup_each_leaf(&host, ".TAG", note_name, &names), 0);
+	assert_string_equal(names.seen, "only-cpu.TAG ");
+	cgroup_host_done(&host);
+}
+
+static void leaf_remove__groups_below__removed_too(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	struct stat st;
+
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	fake_dir(fake, "memory/dyno/a/b/c");
+	fake_dir(fake, "memory/dyno/a/d");
+	assert_int_equal(cgroup_leaf_remove(&host, "a"), 0);
+	assert_int_equal(fstatat(fake->fd, "memory/dyno/a", &st, 0), -1);
+	assert_int_equal(cgroup_leaf_remove(&host, "a"), 0); /* nothing is fine */
+	cgroup_host_done(&host);
+}
+
+/* ---- real groups ----------------------------------------------------------------------------- */
+
+struct real {
+	struct cgroup_host host;
+	char name[64];
+};
+
+static int real_setup(void **state)
+{
+	struct real *real = calloc(1, sizeof(*real));
+
+	if (!real)
+		return -1;
+	if (cgroup_host_open(CGROUP_ROOT, &real->host, NULL) != 0)
+		real->host.kind = CGROUP_NONE;
+	(void)str_fmt(real->name, sizeof(real->name), "unit-%d.test", getpid());
+	*state = real;
+	return 0;
+}
+
+static int real_teardown(void **state)
+{
+	struct real *real = *state;
+	int r = cgroup_leaf_remove(&real->host, real->name);
+
+	cgroup_host_done(&real->host);
+	free(real);
+	return r;
+}
+
+#define SKIP_UNLESS(condition, reason)                          \
+	do {                                                    \
+		if (!(condition)) {                             \
+			print_message("skipped: %s\n", reason); \
+			skip();                                 \
+		}                                               \
+	} while (0)
+
+/* Start a child inside the leaf, as a launch does, that runs @fn. Return: its pid. */
+static pid_t start_inside(const struct cgroup_leaf *leaf, int (*fn)(void))
+{
+	struct clone_args args = {.exit_signal = SIGCHLD};
+	long pid;
+
+	if (leaf->clone_into) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)(unsigned int)leaf->clone_fd;
+	}
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(cgroup_join_self(leaf) == 0 ? fn() : 100);
+	return (pid_t)pid;
+}
+
+static int sleep_long(void)
+{
+	/* Signals but the last one do not end it. */
+	while (pause() < 0)
+		;
+	return 0;
+}
+
+/* In how many trees of the leaf the process is, by the kernel's word. */
+static unsigned int count_trees(const struct real *real, pid_t pid)
+{
+	char path[64], text[4096], want[CGROUP_NAME_BYTES + 16];
+	unsigned int found = 0;
+
+	(void)str_fmt(path, sizeof(path), "/proc/%d/cgroup", pid);
+	(void)str_fmt(want, sizeof(want), "/dyno/%s\n", real->name);
+	read_text(AT_FDCWD, path, text, sizeof(text));
+	for (const char *at = text; (at = strstr(at, want)); at++)
+		found++;
+	return found;
+}
+
+/* On v1 the child joins tree by tree, a moment after its birth. */
+static void assert_inside(const struct real *real, pid_t pid)
+{
+	unsigned int trees = 0;
+
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++)
+		trees += real->host.parent_fd[t] >= 0;
+	for (int i = 0; i < 2000 && count_trees(real, pid) != trees; i++)
+		(void)usleep(1000);
+	assert_int_equal(count_trees(real, pid), trees);
+	assert_int_equal(cgroup_leaf_empty(&real->host, real->name), 0);
+}
+
+static void real_leaf__join_kill_remove__nothing_left(void **state)
+{
+	struct real *real = *state;
+	struct cgroup_limits limits = {.memory_bytes = 64 * MIB,
+				       .memory_swap_bytes = 128 * MIB,
+				       .pids = 50,
+				       .cpu_shares = 512};
+	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct cgroup_leaf second = CGROUP_LEAF_INIT;
+	struct dyno_err err = {0};
+	int status, r;
+	pid_t pid;
+
+	SKIP_UNLESS(real->host.kind != CGROUP_NONE, real->host.reason);
+	assert_int_equal(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, &err), 0);
+	assert_int_equal(cgroup_leaf_empty(&real->host, real->name), 1);
+	pid = start_inside(&leaf, sleep_long);
+	assert_inside(real, pid);
+
+	/* A live group is not replaced, and not harmed by the attempt. */
+	assert_int_equal(cgroup_leaf_create(&real->host, real->name, NULL, &second, &err), -EBUSY);
+	assert_int_equal(err.kind, ERR_CGROUP);
+	assert_int_equal(cgroup_leaf_remove(&real->host, real->name), -EBUSY);
+	assert_int_equal(kill(pid, 0), 0);
+	assert_inside(real, pid);
+
+	/* T28: kill reaches it wherever it went. */
+	r = cgroup_leaf_kill(&real->host, real->name);
+	if (r == -EOPNOTSUPP)
+		r = kill(pid, SIGKILL);
+	assert_int_equal(r, 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(cgroup_leaf_empty(&real->host, real->name), 1);
+
+	/* An empty one left behind is replaced. */
+	cgroup_leaf_done(&leaf);
+	assert_int_equal(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, &err), 0);
+	assert_int_equal(cgroup_leaf_remove(&real->host, real->name), 0);
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++)
+		if (real->host.parent_fd[t] >= 0)
+			assert_int_equal(faccessat(real->host.parent_fd[t], real->name, F_OK, 0),
+					 -1);
+}
+
+static int fork_many(void)
+{
+	for (int i = 0; i < 64; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			sleep_long();
+		if (pid < 0)
+			return errno == EAGAIN ? 42 : 43;
+	}
+	return 44;
+}
+
+/* T25: the limit of processes holds; T28: those that stay behind are killed. */
+static void real_leaf__more_processes_than_the_limit__eagain(void **state)
+{
+	struct real *real = *state;
+	struct cgroup_limits limits = {.pids = 10};
+	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	int status;
+	pid_t pid;
+
+	SKIP_UNLESS(real->host.controllers & CGROUP_HAS_PIDS, "no pids controller");
+	SKIP_UNLESS(real->host.kind != CGROUP_V1, "no cgroup.kill to end the children");
+	assert_int_equal(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, NULL), 0);
+	pid = start_inside(&leaf, fork_many);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 42);
+	assert_int_equal(cgroup_leaf_kill(&real->host, real->name), 0);
+	for (int i = 0; i < 2000 && cgroup_leaf_empty(&real->host, real->name) == 0; i++)
+		(void)usleep(1000);
+	assert_int_equal(cgroup_leaf_empty(&real->host, real->name), 1);
+	assert_int_equal(cgroup_leaf_remove(&real->host, real->name), 0);
+}
+
+static int eat_memory(void)
+{
+	void *at = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return 45;
+	for (size_t i = 0; i < 64 * MIB; i += 4096)
+		((volatile char *)at)[i] = 1;
+	return 46;
+}
+
+/* T26: the hard mark kills, and the kernel's count says so. */
+static void real_leaf__more_memory_than_the_hard_mark__counted(void **state)
+{
+	struct real *real = *state;
+	struct cgroup_limits limits = {.memory_bytes = 16 * MIB, .memory_swap_bytes = 16 * MIB};
+	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	uint64_t kills = 99;
+	int status;
+	pid_t pid;
+
+	SKIP_UNLESS(real->host.controllers & CGROUP_HAS_MEMORY, "no memory controller");
+	assert_int_equal(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, NULL), 0);
+	assert_int_equal(cgroup_leaf_oom_kills(&real->host, real->name, &kills), 0);
+	assert_int_equal(kills, 0);
+	pid = start_inside(&leaf, eat_memory);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(cgroup_leaf_oom_kills(&real->host, real->name, &kills), 0);
+	assert_true(kills >= 1);
+	assert_int_equal(cgroup_leaf_remove(&real->host, real->name), 0);
+}
+
+static void real_leaf__wrong_limit__error_and_nothing_left(void **state)
+{
+	struct real *real = *state;
+	struct cgroup_limits limits = {.pids = 1ULL << 40};
+	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct dyno_err err = {0};
+
+	SKIP_UNLESS(real->host.controllers & CGROUP_HAS_PIDS, "no pids controller");
+	assert_true(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, &err) < 0);
+	assert_non_null(strstr(err.msg, "pids.max"));
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++)
+		if (real->host.parent_fd[t] >= 0)
+			assert_int_equal(faccessat(real->host.parent_fd[t], real->name, F_OK, 0),
+					 -1);
+}
+
+#define FAKE(test) cmocka_unit_test_setup_teardown(test, fake_setup, fake_teardown)
+#define REAL(test) cmocka_unit_test_setup_teardown(test, real_setup, real_teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(layout_find__texts__trees_and_own_groups),
+		cmocka_unit_test(layout_find__nothing_well_formed__einval_and_untouched),
+		cmocka_unit_test(layout_find__too_long_a_place__as_if_absent),
+		cmocka_unit_test(plan__limits__writes),
+		FAKE(host_open__no_trees__none_and_why),
+		FAKE(host_open__v1_without_pids__named),
+		FAKE(host_open__mounted_together__one_home),
+		FAKE(leaf_create__failure_at_the_end__nothing_left),
+		FAKE(leaf_create__bad_names__refused),
+		FAKE(leaf__on_v2__limits_written_counters_read_and_walked),
+		FAKE(host_open__v2_without_memory__named_with_fix),
+		FAKE(host_open__v2_fresh__controllers_enabled),
+		FAKE(host_open__rootless_v2__own_group_or_the_one_around),
+		FAKE(each_leaf__suffix_and_two_trees__each_once),
+		FAKE(leaf_remove__groups_below__removed_too),
+		REAL(real_leaf__join_kill_remove__nothing_left),
+		REAL(real_leaf__more_processes_than_the_limit__eagain),
+		REAL(real_leaf__more_memory_than_the_hard_mark__counted),
+		REAL(real_leaf__wrong_limit__error_and_nothing_left),
+	};
+
+	return cmocka_run_group_tests_name("cgroup", tests, NULL, NULL);
+}
