@@ -26,7 +26,7 @@
 
 /**
  * struct cli_common - options of every verb; the first member of each verb's options.
- * @run_dir, @data_dir: NULL: the defaults of dyno.h
+ * @run_dir, @data_dir, @libexec_dir: NULL: the defaults of dyno.h
  * @config: file to read; NULL: CLI_CONFIG, which may be missing
  * @color: of standard error and output
  * @json: data and errors as JSON
@@ -34,6 +34,7 @@
 struct cli_common {
 	const char *run_dir;
 	const char *data_dir;
+	const char *libexec_dir;
 	const char *config;
 	enum output_color color;
 	bool json;

@@ -55,6 +55,7 @@ int cli_host_open(struct cli *cli, struct dyno_host **ret, struct dyno_err *err)
 	struct dyno_host_opts opts = {
 		.run_dir = cli_common(cli)->run_dir,
 		.data_dir = cli_common(cli)->data_dir,
+		.libexec_dir = cli_common(cli)->libexec_dir,
 		.progress = progress_report,
 		.data = &cli->progress,
 	};
