@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# The helpers that read and write archives.  Each library is linked statically where the
-# distribution has an archive of it: only the parts in use come along (libarchive without its XML,
-# ICU and ACL), and a start of the helper loads two libraries, not sixteen.
+# The helpers that read and write archives.  The reader is linked statically where the distribution
+# has an archive of a library: only the parts in use come along (libarchive without its XML, ICU
+# and ACL), and a start of it loads two libraries, not sixteen.  Of the writer libarchive's parts
+# cannot be had one by one, and nobody waits for its start.
 BINS += $(O)/dyno-unpack $(O)/dyno-pack
 
 UNPACK_LIB  := $(O)/libunpack.a
@@ -15,7 +16,7 @@ $(O)/dyno-unpack: $(call obj,rootfs/unpack.c) $(UNPACK_LIB) $(CORE_LIB)
 
 $(O)/dyno-pack: $(call obj,$(PACK_SRC)) $(CORE_LIB)
 	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) \
-		-Wl,-Bstatic -larchive -lnettle -lz -Wl,-Bdynamic
+		-larchive -lnettle
 
 # The description of the host stack as a C string.
 GEN += $(O)/gen/stack_host_conf.h

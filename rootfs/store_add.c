@@ -369,7 +369,7 @@ static int copy_capped(int from, int to, const struct store *store, struct dyno_
 
 		total += (uint64_t)n;
 		if (total > UNPACK_ARCHIVE_MAX_BYTES)
-			return err_set(err, ERR_SLUG_LIMIT, EFBIG,
+			return err_set(err, ERR_SLUG_LIMIT, 0,
 				       "the slug on standard input is larger than 2 GiB");
 		w = fd_write_full(to, buffer, (size_t)n);
 		if (w < 0)

@@ -93,7 +93,7 @@ static int hash_archive(uint64_t *ret_size, uint8_t ret[UNPACK_SHA256_BYTES], st
 		sha256_update(&sha, (size_t)n, buffer);
 		at += (uint64_t)n;
 		if (at > UNPACK_ARCHIVE_MAX_BYTES)
-			return err_set(err, ERR_SLUG_LIMIT, EFBIG, "the slug is larger than 2 GiB");
+			return err_set(err, ERR_SLUG_LIMIT, 0, "the slug is larger than 2 GiB");
 		say_progress(&progress, at);
 	}
 	sha256_digest(&sha, UNPACK_SHA256_BYTES, ret);

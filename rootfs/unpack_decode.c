@@ -14,7 +14,7 @@
 
 int decode_limit(struct dyno_err *err, const char *what)
 {
-	return err_set(err, ERR_SLUG_LIMIT, EFBIG, "%s", what);
+	return err_set(err, ERR_SLUG_LIMIT, 0, "%s", what);
 }
 
 /* ---- what the file is ---------------------------------------------------------------------- */
@@ -215,7 +215,7 @@ static int gzip_consume(struct gzip *z, const struct decode_io *io, uint8_t **ou
 		}
 		state->next_out = *out + (*room - state->avail_out);
 		r = isal_inflate(state);
-		if (r == ISAL_INVALID_WRAPPER && z->members > 1)
+		if (z->members > 1 && (r == ISAL_INVALID_WRAPPER || r == ISAL_UNSUPPORTED_METHOD))
 			return trailing(err, "gzip");
 		if (r != ISAL_DECOMP_OK && r != ISAL_END_INPUT && r != ISAL_OUT_OVERFLOW)
 			return damaged(err, "gzip", gzip_problem(r));
@@ -272,20 +272,20 @@ out:
 
 /* ---- zstd ---------------------------------------------------------------------------------- */
 
-/* Decode what is at hand. @ret_hint: 0 when a frame ended with it. */
-static int zstd_consume(ZSTD_DStream *zs, ZSTD_inBuffer *in, ZSTD_outBuffer *out, size_t *ret_hint,
-			bool first, const struct decode_io *io, struct dyno_err *err)
+/* Decode what is at hand. @hint: 0 where a frame has ended and none begun. */
+static int zstd_consume(ZSTD_DStream *zs, ZSTD_inBuffer *in, ZSTD_outBuffer *out, size_t *hint,
+			const struct decode_io *io, struct dyno_err *err)
 {
 	for (;;) {
 		bool full;
 		size_t code = ZSTD_decompressStream(zs, out, in);
 
 		if (ZSTD_isError(code)) {
-			if (!first && *ret_hint == 0)
+			if (*hint == 0)
 				return trailing(err, "zstd");
 			return damaged(err, "zstd", ZSTD_getErrorName(code));
 		}
-		*ret_hint = code;
+		*hint = code;
 		full = out->pos == out->size;
 		if (full) {
 			uint8_t *next;
@@ -308,7 +308,6 @@ static int zstd_loop(ZSTD_DStream *zs, const struct decode_io *io, struct dyno_e
 	const uint8_t *data;
 	uint8_t *room;
 	size_t hint = 1; /* nothing decoded yet: the end of input would be too early */
-	bool first = true;
 	ssize_t n;
 	int r;
 
@@ -318,10 +317,9 @@ static int zstd_loop(ZSTD_DStream *zs, const struct decode_io *io, struct dyno_e
 	out.dst = room;
 	while ((n = io->read(io->data, &data, err)) > 0) {
 		in = (ZSTD_inBuffer){data, (size_t)n, 0};
-		r = zstd_consume(zs, &in, &out, &hint, first, io, err);
+		r = zstd_consume(zs, &in, &out, &hint, io, err);
 		if (r < 0)
 			return r;
-		first = false;
 	}
 	if (n < 0)
 		return (int)n;
@@ -345,17 +343,15 @@ static int run_zstd(const struct decode_io *io, struct dyno_err *err)
 
 /* ---- xz ------------------------------------------------------------------------------------ */
 
-static int xz_problem(lzma_ret code, bool ended, struct dyno_err *err)
+static int xz_problem(lzma_ret code, bool again, struct dyno_err *err)
 {
 	switch ((int)code) {
-	case LZMA_BUF_ERROR:
-		return truncated(err, "xz");
 	case LZMA_MEMLIMIT_ERROR:
 		return decode_limit(err, "the slug's xz data needs more than 160 MiB to decode");
 	case LZMA_MEM_ERROR:
 		return err_set(err, ERR_MEMORY, ENOMEM, "allocate the xz decoder");
 	case LZMA_FORMAT_ERROR:
-		return ended ? trailing(err, "xz") : damaged(err, "xz", "bad header");
+		return again ? trailing(err, "xz") : damaged(err, "xz", "bad header");
 	case LZMA_OPTIONS_ERROR:
 		return damaged(err, "xz", "unknown options");
 	default:
@@ -363,47 +359,97 @@ static int xz_problem(lzma_ret code, bool ended, struct dyno_err *err)
 	}
 }
 
-static int xz_loop(lzma_stream *xz, const struct decode_io *io, struct dyno_err *err)
-{
-	lzma_action action = LZMA_RUN;
-	lzma_ret code = LZMA_OK;
+/**
+ * struct xz - one run.
+ * @streams: begun so far
+ * @inside: in the middle of one
+ */
+struct xz {
+	lzma_stream lzma;
 	uint8_t *room;
 	size_t size;
+	unsigned int streams;
+	bool inside;
+};
+
+/* Between streams, as in gzip_next_member(): the library's own way of reading several streams
+ * would wait for a whole header before it says that foreign bytes are none. */
+static int xz_next_stream(struct xz *x, struct dyno_err *err)
+{
+	while (x->lzma.avail_in > 0 && *x->lzma.next_in == 0) {
+		x->lzma.next_in++;
+		x->lzma.avail_in--;
+	}
+	if (x->lzma.avail_in == 0)
+		return 0;
+	if (*x->lzma.next_in != 0xfd)
+		return trailing(err, "xz");
+	if (lzma_stream_decoder(&x->lzma, UNPACK_XZ_MEMORY_BYTES, 0) != LZMA_OK)
+		return err_set(err, ERR_MEMORY, ENOMEM, "allocate the xz decoder");
+	x->inside = true;
+	x->streams++;
+	return 1;
+}
+
+/* Decode what is at hand of the input. */
+static int xz_consume(struct xz *x, const struct decode_io *io, struct dyno_err *err)
+{
+	for (;;) {
+		lzma_ret code;
+		int r;
+
+		if (!x->inside) {
+			r = xz_next_stream(x, err);
+			if (r <= 0)
+				return r;
+		}
+		x->lzma.next_out = x->room + (x->size - x->lzma.avail_out);
+		code = lzma_code(&x->lzma, LZMA_RUN);
+		if (code == LZMA_STREAM_END)
+			x->inside = false;
+		else if (code != LZMA_OK && code != LZMA_BUF_ERROR)
+			return xz_problem(code, x->streams > 1, err);
+		if (x->lzma.avail_out == 0) {
+			r = io->write(io->data, x->size, &x->room, &x->size, err);
+			if (r < 0)
+				return r;
+			x->lzma.avail_out = x->size;
+		} else if (x->inside && x->lzma.avail_in == 0) {
+			return 0;
+		}
+	}
+}
+
+static int xz_loop(struct xz *x, const struct decode_io *io, struct dyno_err *err)
+{
+	const uint8_t *data;
+	ssize_t n;
 	int r;
 
-	r = io->write(io->data, 0, &room, &size, err);
-	xz->next_out = room;
-	xz->avail_out = size;
-	while (r == 0 && code == LZMA_OK) {
-		if (xz->avail_in == 0 && action == LZMA_RUN) {
-			ssize_t n = io->read(io->data, &xz->next_in, err);
-
-			if (n < 0)
-				return (int)n;
-			xz->avail_in = (size_t)n;
-			action = n == 0 ? LZMA_FINISH : LZMA_RUN;
-		}
-		code = lzma_code(xz, action);
-		if (xz->avail_out > 0 && code == LZMA_OK)
-			continue;
-		if (code != LZMA_OK && code != LZMA_STREAM_END)
-			return xz_problem(code, xz->total_out > 0, err);
-		r = io->write(io->data, size - xz->avail_out, &room, &size, err);
-		xz->next_out = room;
-		xz->avail_out = size;
+	r = io->write(io->data, 0, &x->room, &x->size, err);
+	if (r < 0)
+		return r;
+	x->lzma.avail_out = x->size;
+	while ((n = io->read(io->data, &data, err)) > 0) {
+		x->lzma.next_in = data;
+		x->lzma.avail_in = (size_t)n;
+		r = xz_consume(x, io, err);
+		if (r < 0)
+			return r;
 	}
-	return r;
+	if (n < 0)
+		return (int)n;
+	if (x->inside)
+		return truncated(err, "xz");
+	return io->write(io->data, x->size - x->lzma.avail_out, &x->room, &x->size, err);
 }
 
 static int run_xz(const struct decode_io *io, struct dyno_err *err)
 {
-	lzma_stream xz = LZMA_STREAM_INIT;
-	int r;
+	struct xz x = {.lzma = LZMA_STREAM_INIT};
+	int r = xz_loop(&x, io, err);
 
-	if (lzma_stream_decoder(&xz, UNPACK_XZ_MEMORY_BYTES, LZMA_CONCATENATED) != LZMA_OK)
-		return err_set(err, ERR_MEMORY, ENOMEM, "allocate the xz decoder");
-	r = xz_loop(&xz, io, err);
-	lzma_end(&xz);
+	lzma_end(&x.lzma);
 	return r;
 }
 

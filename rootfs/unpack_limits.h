@@ -18,7 +18,7 @@
 
 /* Members, directories that only a path implies included.
  * Source: measured, the largest npm and Rails trees at hand have about 150,000 files. */
-#define UNPACK_ENTRIES_MAX 1000000U
+#define UNPACK_ENTRIES_MAX 1000000
 
 /* The decompressed stream: the tree, and for each member 4 KiB of headers and padding. */
 #define UNPACK_STREAM_MAX_BYTES (UNPACK_TREE_MAX_BYTES + UNPACK_ENTRIES_MAX * UINT64_C(4096))
@@ -36,7 +36,7 @@
 /* A stream that grows more than this many times is a bomb, once it is past the free part: text
  * compresses 5 to 20 times, and one zero-filled database file must not refuse a whole app.
  * Source: RFC 1951, deflate ends at about 1032; measured, slugs have 3 to 6. */
-#define UNPACK_RATIO_MAX	200U
+#define UNPACK_RATIO_MAX	200
 #define UNPACK_RATIO_FREE_BYTES (UINT64_C(256) << 20)
 
 /* Memory of one xz or zstd decoder. Source: xz(1), -9 needs 65 MiB; zstd(1), 128 MiB is what a

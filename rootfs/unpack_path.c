@@ -7,12 +7,25 @@
 #include "base/err.h"
 #include "base/str.h"
 
+char *unpack_shown(char *buf, const char *name)
+{
+	static const char dots[] = "...";
+
+	(void)str_escape(buf, UNPACK_SHOWN_BYTES, name);
+	/* Escaping may stop some bytes before the end, not to cut an escape in two. */
+	if (strlen(name) >= UNPACK_SHOWN_BYTES || strlen(buf) >= UNPACK_SHOWN_BYTES - 4) {
+		size_t len = MIN_OF(strlen(buf), UNPACK_SHOWN_BYTES - sizeof(dots));
+
+		memcpy(buf + len, dots, sizeof(dots));
+	}
+	return buf;
+}
+
 static int refuse(struct dyno_err *err, enum err_class kind, const char *why, const char *name)
 {
 	char shown[UNPACK_SHOWN_BYTES];
 
-	return err_set(err, kind, 0, "%s: member \"%s\"", why,
-		       str_escape(shown, sizeof(shown), name));
+	return err_set(err, kind, 0, "%s: member \"%s\"", why, unpack_shown(shown, name));
 }
 
 static bool is_dots(const char *component, size_t len)

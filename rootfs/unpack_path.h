@@ -14,7 +14,11 @@
 #include "rootfs/unpack_limits.h"
 
 /* Room for a name made printable in a message. */
-#define UNPACK_SHOWN_BYTES 200
+#define UNPACK_SHOWN_BYTES 120
+
+/** unpack_shown() - @name made printable, its end cut to "..." where it is long.
+ * @buf: UNPACK_SHOWN_BYTES. Return: @buf. */
+char *unpack_shown(char *buf, const char *name);
 
 /**
  * struct unpack_path - a member's path: relative, no empty, "." or ".." component.

@@ -43,7 +43,7 @@ struct source {
 	unsigned int queue_first, queue_len;
 	struct block *idle[BLOCK_COUNT];
 	unsigned int n_idle;
-	bool started, stopping, ended;
+	bool waiting, started, stopping, ended;
 	struct dyno_err end_err; /* why the thread ended; .kind 0: end of stream */
 	int end_result;
 
@@ -181,6 +181,8 @@ static void *run(void *arg)
 	int r;
 
 	pthread_mutex_lock(&s->lock);
+	s->waiting = true;
+	pthread_cond_signal(&s->to_taker);
 	while (!s->started && !s->stopping)
 		pthread_cond_wait(&s->to_thread, &s->lock);
 	pthread_mutex_unlock(&s->lock);
@@ -223,6 +225,13 @@ int source_open(int fd, struct source **ret, struct dyno_err *err)
 		return err_set(err, ERR_HELPER, r, "make the decompressing thread");
 	}
 	s->thread_made = true;
+
+	/* Only once it runs our code has it done the calls of a thread's beginning, which the
+	 * filter that comes next does not allow. */
+	pthread_mutex_lock(&s->lock);
+	while (!s->waiting)
+		pthread_cond_wait(&s->to_taker, &s->lock);
+	pthread_mutex_unlock(&s->lock);
 	*ret = s;
 	return 0;
 }

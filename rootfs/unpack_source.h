@@ -25,7 +25,7 @@
 
 struct source;
 
-/** source_open() - set up for the file @fd (borrowed), make the thread and let it wait. */
+/** source_open() - set up for the file @fd (borrowed), make the thread; it waits on return. */
 int source_open(int fd, struct source **ret, struct dyno_err *err);
 
 /** source_start() - let the thread begin. */

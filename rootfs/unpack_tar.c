@@ -73,14 +73,19 @@ static int tar_error(struct archive *a, struct stream *st, const char *name, str
 			*err = st->err;
 		return st->err.num > 0 ? -st->err.num : -EINVAL;
 	}
-	str_escape(why, sizeof(why), said ? said : "no reason given");
+	if (st->total == 0)
+		return err_set(err, ERR_SLUG_EMPTY, 0, "the slug holds no member");
+	if (st->job->members == 0 && said && strstr(said, "Unrecognized archive format"))
+		return err_set(err, ERR_SLUG_FORMAT, 0,
+			       "what the slug decompresses to is not a tar archive");
+	unpack_shown(why, said ? said : "no reason given");
 	if (said && (strstr(said, "runcated") || strstr(said, "nexpected end")))
 		return err_set(err, ERR_SLUG_TRUNCATED, 0, "the slug's tar data ends too early: %s",
 			       why);
 	if (!name)
 		return err_set(err, ERR_SLUG_FORMAT, 0, "the slug's tar data is damaged: %s", why);
 	return err_set(err, ERR_SLUG_FORMAT, 0, "the slug's tar data is damaged at \"%s\": %s",
-		       str_escape(shown, sizeof(shown), name), why);
+		       unpack_shown(shown, name), why);
 }
 
 static int check_size(const struct unpack_tar *job, uint64_t size, const struct unpack_path *path,
@@ -90,9 +95,9 @@ static int check_size(const struct unpack_tar *job, uint64_t size, const struct 
 
 	if (size <= UNPACK_TREE_MAX_BYTES && job->tree_bytes + size <= UNPACK_TREE_MAX_BYTES)
 		return 0;
-	return err_set(err, ERR_SLUG_LIMIT, EFBIG,
+	return err_set(err, ERR_SLUG_LIMIT, 0,
 		       "the slug unpacks to more than 4 GiB: member \"%s\" of %llu bytes",
-		       str_escape(shown, sizeof(shown), path->text), (unsigned long long)size);
+		       unpack_shown(shown, path->text), (unsigned long long)size);
 }
 
 static int write_at(int fd, const void *data, size_t len, uint64_t offset, uint64_t *at,
@@ -256,8 +261,10 @@ static int unpack_member(struct archive *a, struct stream *st, struct archive_en
 		return r;
 	if (hardlink) {
 		r = unpack_path_parse(hardlink, target, err);
-		if (r < 0)
+		if (r < 0) {
+			err_context(err, "hard link \"%s\"", unpack_shown(shown, path->text));
 			return r;
+		}
 		return tree_hardlink(tree, path, target, err);
 	}
 	switch (archive_entry_filetype(e)) {
@@ -271,8 +278,7 @@ static int unpack_member(struct archive *a, struct stream *st, struct archive_en
 		break;
 	}
 	(void)err_set(err, ERR_SLUG_TYPE, 0, "the slug holds a %s: \"%s\"",
-		      kind_name(archive_entry_filetype(e)),
-		      str_escape(shown, sizeof(shown), path->text));
+		      kind_name(archive_entry_filetype(e)), unpack_shown(shown, path->text));
 	err_hint(err,
 		 "a slug holds regular files, directories and links: remove it and pack again");
 	return -EINVAL;

@@ -44,7 +44,7 @@ int tree_io_error(struct dyno_err *err, int num, const char *operation, const ch
 {
 	char shown[UNPACK_SHOWN_BYTES];
 	int r = err_set(err, ERR_STORE_IO, num, "%s \"%s\" in the store", operation,
-			str_escape(shown, sizeof(shown), path));
+			unpack_shown(shown, path));
 
 	if (num == ENOSPC || num == EDQUOT)
 		err_hint(err, "free space with `dyno slug gc --unused`, or use another --data-dir");
@@ -58,8 +58,7 @@ static int name_error(struct dyno_err *err, enum err_class kind, int num, const 
 {
 	char shown[UNPACK_SHOWN_BYTES];
 
-	return err_set(err, kind, num, "%s: member \"%s\"", why,
-		       str_escape(shown, sizeof(shown), path));
+	return err_set(err, kind, num, "%s: member \"%s\"", why, unpack_shown(shown, path));
 }
 
 static int count_entry(struct tree *t, struct dyno_err *err)
@@ -101,8 +100,8 @@ static int blocked(int parent_fd, const char *name, const char *path, struct dyn
 
 	if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
 		return name_error(err, ERR_SLUG_PATH, ELOOP, "path through a symbolic link", path);
-	return name_error(err, ERR_SLUG_DUPLICATE, ENOTDIR,
-			  "path through something not a directory", path);
+	return name_error(err, ERR_SLUG_DUPLICATE, 0, "path through something not a directory",
+			  path);
 }
 
 /* Open the directory @name, the last component of the first @end bytes of @path; make it where it
@@ -194,8 +193,7 @@ static int make_way(int dir_fd, const char *name, mode_t kind, const char *path,
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return tree_io_error(err, errno, "stat", path);
 	if ((st.st_mode & S_IFMT) != kind)
-		return name_error(err, ERR_SLUG_DUPLICATE, EEXIST, "named twice, in two kinds",
-				  path);
+		return name_error(err, ERR_SLUG_DUPLICATE, 0, "named twice, in two kinds", path);
 	if (unlinkat(dir_fd, name, 0) < 0)
 		return tree_io_error(err, errno, "replace", path);
 	return 0;
@@ -236,8 +234,8 @@ int tree_dir(struct tree *t, const struct unpack_path *path, mode_t mode, struct
 		if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return tree_io_error(err, errno, "stat", path->text);
 		if (!S_ISDIR(st.st_mode))
-			return name_error(err, ERR_SLUG_DUPLICATE, EEXIST,
-					  "named twice, in two kinds", path->text);
+			return name_error(err, ERR_SLUG_DUPLICATE, 0, "named twice, in two kinds",
+					  path->text);
 		if (fchmodat(dir_fd, name, final, 0) < 0)
 			return tree_io_error(err, errno, "set mode of", path->text);
 	}
