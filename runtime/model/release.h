@@ -10,7 +10,7 @@
  *   a list is "[]", "[a, b]", or lines "- item"
  *   scalar = plain, which may go on in deeper indented lines (each break becomes a blank)
  *          | '...' ('' is ')  |  "..." (YAML escapes), both may go on over lines likewise
- *          | "|" or "|-" or "|+" and a literal block
+ *          | "|" and a literal block, also "|-", "|+", with a digit ("|2-") too
  *   comments: "#" at the beginning of a line or after a blank
  */
 #ifndef DYNO_RELEASE_H

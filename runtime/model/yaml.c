@@ -6,11 +6,15 @@
  */
 #include "model/yaml.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/str.h"
+
+/* What begins folded blocks, anchors, aliases, tags, flow collections, and what is reserved. */
+#define FORMS_UNKNOWN ">&*!%@`{}[],"
 
 int yaml_no_memory(const struct yaml *y)
 {
@@ -82,9 +86,15 @@ bool yaml_at_line_end(struct yaml *y)
 	return y->p == y->end || (*y->p == '#' && y->p > before);
 }
 
+/* Whether @c stands here with a blank or nothing after it, which makes it an indicator. */
+static bool at_indicator(const struct yaml *y, char c)
+{
+	return *y->p == c && (y->p + 1 == y->end || text_is_blank(y->p[1]));
+}
+
 bool yaml_at_list_item(const struct yaml *y)
 {
-	return *y->p == '-' && (y->p + 1 == y->end || text_is_blank(y->p[1]));
+	return at_indicator(y, '-');
 }
 
 /* The plain text in this line, blanks cut. Return: 1 where a comment ends it, 0, or -EINVAL. */
@@ -137,8 +147,7 @@ static int read_plain(struct yaml *y, size_t indent, struct sbuf *out)
 			return skip_empty(y);
 		if (commented)
 			return yaml_fail(y, "a value that goes on after a comment");
-		if (out->len > 0)
-			add_break(out, blank_lines);
+		add_break(out, blank_lines);
 	}
 }
 
@@ -168,10 +177,14 @@ static int escape_digits(struct yaml *y, size_t n, struct sbuf *out)
 /* What follows a backslash within "...". */
 static int read_escape(struct yaml *y, struct sbuf *out)
 {
-	static const char from[] = "abtnvfre\"/\\ \t", to[] = "\a\b\t\n\v\f\r\033\"/\\ \t";
+	static const char from[] = "abtnvfre\"/\\ \tN_LP";
+	static const uint32_t to[] = {'\a', '\b', '\t', '\n', '\v', '\f', '\r',	  033,	 '"',
+				      '/',  '\\', ' ',	'\t', 0x85, 0xa0, 0x2028, 0x2029};
+	char utf8[TEXT_UTF8_MAX_BYTES];
 	const char *at;
 	char c;
 
+	static_assert(ARRAY_SIZE(to) == STRLEN(from), "one character for each escape");
 	if (y->p == y->end)
 		return 0;
 	c = *y->p++;
@@ -180,7 +193,7 @@ static int read_escape(struct yaml *y, struct sbuf *out)
 	at = strchr(from, c);
 	if (!at)
 		return yaml_fail(y, "an unknown escape");
-	sbuf_addc(out, to[at - from]);
+	sbuf_add(out, utf8, text_utf8(to[at - from], utf8));
 	return 0;
 }
 
@@ -266,28 +279,42 @@ static int read_quoted(struct yaml *y, size_t indent, struct sbuf *out)
 	return rc < 0 ? rc : 0;
 }
 
-/* | with its block: lines as they are, without the block's indentation. */
+/* "|" and after it, in either order, a digit (indentation of the block) and "-" or "+". */
+static int read_literal_head(struct yaml *y, size_t indent, size_t *block, char *chomp)
+{
+	for (y->p++; y->p < y->end && !text_is_blank(*y->p); y->p++) {
+		if (*y->p >= '1' && *y->p <= '9' && *block == 0)
+			*block = indent + (size_t)(*y->p - '0');
+		else if ((*y->p == '-' || *y->p == '+') && *chomp == '\0')
+			*chomp = *y->p;
+		else
+			return yaml_fail(y, "\"|\" with something unknown after it");
+	}
+	return yaml_at_line_end(y) ? 0 : yaml_fail(y, "text after \"|\"");
+}
+
+/* A literal block: lines as they are, without the block's indentation. */
 static int read_literal(struct yaml *y, size_t indent, struct sbuf *out)
 {
-	char chomp = y->p + 1 < y->end ? y->p[1] : ' ';
 	size_t block = 0, solid = 0;
+	char chomp = '\0';
 	int rc;
 
-	y->p += chomp == '-' || chomp == '+' ? 2 : 1;
-	if (!yaml_at_line_end(y))
-		return yaml_fail(y, "\"|\" with something other than \"-\" or \"+\" after it");
+	rc = read_literal_head(y, indent, &block, &chomp);
+	if (rc < 0)
+		return rc;
 
 	while ((rc = next_raw(y)) == 0 && !y->eof) {
-		bool blank = y->indent == y->lines.len;
+		bool blank = y->indent == y->lines.len && (block == 0 || y->lines.len <= block);
 
 		if (!blank && block == 0)
 			block = y->indent;
 		if (!blank && (y->indent <= indent || y->indent < block))
 			break;
-		if (y->lines.len > block && block > 0)
+		if (!blank) {
 			sbuf_add(out, y->lines.s + block, y->lines.len - block);
-		if (!blank)
 			solid = out->len;
+		}
 		sbuf_addc(out, '\n');
 	}
 	if (chomp != '+' && out->len > 0 && !out->failed)
@@ -302,30 +329,40 @@ static int finish_line(struct yaml *y)
 	return yaml_next(y);
 }
 
+/* Whatever form of value the cursor is at. */
+static int read_form(struct yaml *y, size_t indent, struct sbuf *out)
+{
+	int rc;
+
+	if (*y->p == '\'' || *y->p == '"') {
+		rc = read_quoted(y, indent, out);
+		return rc < 0 ? rc : finish_line(y);
+	}
+	if (*y->p == '|')
+		return read_literal(y, indent, out);
+	if (strchr(FORMS_UNKNOWN, *y->p) || at_indicator(y, '-') || at_indicator(y, '?')) {
+		(void)yaml_fail(y, "a form of YAML value that is not understood");
+		err_hint(y->err, "put the value in quotes");
+		return -EINVAL;
+	}
+	return read_plain(y, indent, out);
+}
+
 int yaml_read_scalar(struct yaml *y, size_t indent, char **ret)
 {
 	_cleanup_sbuf_ struct sbuf out = {0};
-	int rc;
+	int rc = 0;
 
-	skip_blanks(y);
-	if (y->p < y->end && (*y->p == '\'' || *y->p == '"')) {
-		rc = read_quoted(y, indent, &out);
-		if (rc == 0)
-			rc = finish_line(y);
-	} else if (y->p < y->end && *y->p == '|') {
-		rc = read_literal(y, indent, &out);
-	} else if (y->p < y->end &&
-		   (strchr(">&*!@`%{}[],?", *y->p) || (*y->p == '-' && yaml_at_list_item(y)))) {
-		rc = yaml_fail(y, "a form of YAML value that is not understood");
-		err_hint(y->err, "put the value in quotes");
-	} else {
-		rc = read_plain(y, indent, &out);
-	}
+	/* A value may begin in the next line, if that is indented deeper. */
+	if (yaml_at_line_end(y))
+		rc = yaml_next(y);
+	if (rc == 0 && !y->eof && (y->p > y->lines.s + y->indent || y->indent > indent))
+		rc = read_form(y, indent, &out);
 	if (rc < 0)
 		return rc;
 	if (sbuf_ok(&out) < 0)
 		return yaml_no_memory(y);
-	*ret = arena_memdup(y->arena, out.data ? out.data : "", out.len);
+	*ret = arena_memdup(y->arena, sbuf_str(&out), out.len);
 	return *ret ? 0 : yaml_no_memory(y);
 }
 
@@ -335,7 +372,7 @@ int yaml_read_key(struct yaml *y, char **ret)
 	const char *begin = y->p + (quote != '\0');
 	const char *stop = begin;
 
-	if (strchr("?&*!|>%@`{}[],", *y->p) || yaml_at_list_item(y))
+	if (strchr("|" FORMS_UNKNOWN, *y->p) || at_indicator(y, '-') || at_indicator(y, '?'))
 		return yaml_fail(y, "not a line of the form \"key: value\"");
 	while (stop < y->end && (quote ? *stop != quote : *stop != ':'))
 		stop++;
