@@ -12,10 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -35,6 +37,17 @@ struct dir {
 	char path[64];
 	int fd;
 };
+
+/* fork(2), but the child cannot outlive a test that failed before it was waited for. */
+static pid_t fork_tied(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+		_exit(1);
+	return pid;
+}
 
 static int setup_dir(void **state)
 {
@@ -142,14 +155,14 @@ static void fd_transfers__short_and_interrupted__are_whole(void **state)
 	assert_int_equal(pipe2(there, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(here, O_CLOEXEC), 0);
 
-	echo = fork();
+	echo = fork_tied();
 	if (echo == 0) {
 		(void)close(there[1]);
 		dribble(there[0], here[1]);
 	}
 	close_fdp(&there[0]);
 	close_fdp(&here[1]);
-	writer = fork();
+	writer = fork_tied();
 	if (writer == 0) {
 		alarms(true);
 		_exit(fd_write_full(there[1], data, sizeof(data)) != sizeof(data));
@@ -174,7 +187,7 @@ static void fd_write_full__non_blocking__waits_for_room(void **state)
 	(void)state;
 	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
 	assert_int_equal(fd_read_full(p[0], back, 1), -EAGAIN);
-	reader = fork();
+	reader = fork_tied();
 	if (reader == 0) {
 		ssize_t n;
 
@@ -185,6 +198,31 @@ static void fd_write_full__non_blocking__waits_for_room(void **state)
 	}
 	assert_int_equal(fd_write_full(p[1], data, sizeof(data)), sizeof(data));
 	wait_child(reader);
+	close_fdp(&p[0]);
+	close_fdp(&p[1]);
+}
+
+static void fd_read_full__non_blocking__waits_once_begun(void **state)
+{
+	struct pollfd begun;
+	char back[20];
+	pid_t writer;
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	writer = fork_tied();
+	if (writer == 0) {
+		if (write(p[1], "0123456789", 10) != 10)
+			_exit(1);
+		usleep(20000);
+		_exit(write(p[1], "abcdefghij", 10) != 10);
+	}
+	begun = (struct pollfd){.fd = p[0], .events = POLLIN};
+	assert_int_equal(poll(&begun, 1, 5000), 1);
+	assert_int_equal(fd_read_full(p[0], back, sizeof(back)), sizeof(back));
+	assert_memory_equal(back, "0123456789abcdefghij", sizeof(back));
+	wait_child(writer);
 	close_fdp(&p[0]);
 	close_fdp(&p[1]);
 }
@@ -268,7 +306,7 @@ static void fd_read_all__pipe__grows_as_it_comes(void **state)
 
 	(void)state;
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	writer = fork();
+	writer = fork_tied();
 	if (writer == 0) {
 		for (int i = 0; i < 1000; i++) {
 			if (fd_write_full(p[1], "0123456789abcdef0123456789abcde\n", 32) != 32)
@@ -391,7 +429,7 @@ static void fd_ensure_stdio__any_set_closed__is_filled(void **state)
 {
 	(void)state;
 	for (int set = 0; set < 8; set++) {
-		pid_t pid = fork();
+		pid_t pid = fork_tied();
 
 		if (pid == 0) {
 			struct stat null, st;
@@ -419,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fd_transfers__short_and_interrupted__are_whole),
 		cmocka_unit_test(fd_write_full__non_blocking__waits_for_room),
+		cmocka_unit_test(fd_read_full__non_blocking__waits_once_begun),
 		cmocka_unit_test(fd_transfers__errors__are_negative_errno),
 		cmocka_unit_test(close_fdp__any__keeps_errno_and_marks),
 		cmocka_unit_test_setup_teardown(fd_read_all__around_its_limit__is_exact, setup_dir,
