@@ -111,7 +111,7 @@ include $(sort $(wildcard runtime/*/*.mk rootfs/*.mk tests/*.mk tests/*/*.mk))
 # ---- the command -----------------------------------------------------------------------------
 BINS += $(O)/dyno
 $(O)/dyno: $(call obj,$(CLI_SRC)) $(CORE_LIB)
-	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) $(LINKPIE) -o $@ $(filter %.o %.a,$^) $(DYNO_LIBS)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) $(LINKPIE) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DYNO_LIBS)
 
 all: $(BINS) ## build/dyno and its helpers, runnable in place (the default)
 
@@ -119,7 +119,7 @@ all: $(BINS) ## build/dyno and its helpers, runnable in place (the default)
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
 $(O)/unit/%: $(O)/obj/tests/unit/%.o $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) -lcmocka $(DYNO_LIBS)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(DYNO_LIBS)
 
 .PHONY: units unit
 units: $(UNIT_BINS)

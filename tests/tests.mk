@@ -25,7 +25,7 @@ submake := $(MAKE) --no-print-directory
 .PHONY: demo
 demo: ## install, build, and show the guestbook serve, write, restart and forget
 	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) curl jq
-	$(Q)$(submake) all slugs
+	+$(Q)$(submake) all slugs
 	$(Q)tests/examples/demo.sh $(O)
 
 # ---- tests -----------------------------------------------------------------------------------
@@ -36,10 +36,10 @@ run_tests = DYNO=$(abspath $(O))/fault/dyno SLUGS=$(abspath $(O))/slugs \
 
 .PHONY: test-builds check check-long
 test-builds:
-	$(Q)$(submake) deps
-	$(Q)$(submake) all slugs
-	$(Q)$(submake) O=$(O)/fault FAULT=1 all units
-	$(Q)$(submake) O=$(O)/san SAN=1 units
+	+$(Q)$(submake) deps
+	+$(Q)$(submake) all slugs
+	+$(Q)$(submake) O=$(O)/fault FAULT=1 all units
+	+$(Q)$(submake) O=$(O)/san SAN=1 units
 
 check: test-builds ## unit and integration tests; the last line is "N passed, N failed"
 	$(Q)$(run_tests)
@@ -51,11 +51,11 @@ check-long: test-builds ## the same with every loop in full length
 lint: export LINT_FLAGS := $(subst ',,$(CSTD) $(CPPFLAGS))
 lint: ## layers, format, analysers, and what no test names
 	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_TEST) $(DEPS_LINT)
-	$(Q)$(submake) all WERROR=1
+	+$(Q)$(submake) all WERROR=1
 	$(Q)O=$(O) tests/lint/run
 
 .PHONY: check-vm
 check-vm: ## the integration tests on Debian's kernel with cgroup v2 only, in a virtual machine
 	$(Q)tests/helpers/deps $(DEPS_VM)
-	$(Q)$(submake) test-builds
+	+$(Q)$(submake) test-builds
 	$(Q)tests/vm/check-vm.sh $(O)

@@ -23,5 +23,5 @@ bench-programs: $(BENCH_BINS)
 
 bench: ## time a warm start beside the floor program, crun and bwrap
 	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH)
-	$(Q)$(submake) all slugs bench-programs
+	+$(Q)$(submake) all slugs bench-programs
 	$(Q)tests/bench/start.sh $(O)

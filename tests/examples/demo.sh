@@ -18,7 +18,9 @@ finish() {
 }
 trap finish EXIT
 
-step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+[ ! -t 1 ] || bold=$'\e[1m' plain=$'\e[0m'
+step() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 fail() {
 	echo "demo: $*" >&2
 	sed 's/^/    /' "$work/out" "$work/err" >&2

@@ -78,6 +78,10 @@ lib_teardown_file() {
 
 lib_setup() {
 	cd "$BASE" || return
+	if [ "$PROFILE" = rootless ] && [ "$(id -u)" = 0 ]; then
+		chmod 755 "$BATS_RUN_TMPDIR"
+		chown "$USER_ID:$USER_ID" "$BATS_TEST_TMPDIR"
+	fi
 	"$TOP/tests/helpers/residue" snapshot "$BATS_TEST_TMPDIR/before"
 }
 
