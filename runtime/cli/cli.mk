@@ -3,3 +3,5 @@
 CLI_UNIT_SRC := $(addprefix runtime/cli/,option.c value.c nearest.c output.c json.c progress.c outfile.c)
 
 $(O)/unit/test_option: $(call obj,$(CLI_UNIT_SRC))
+# The library stands before these objects, which need it: once more after them.
+$(O)/unit/test_option: DYNO_LIBS += $(CORE_LIB)
