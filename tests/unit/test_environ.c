@@ -231,6 +231,23 @@ static void env_compile__too_big__names_the_biggest_and_no_value_T17(void **stat
 	assert_int_equal(env_compile(&env, argv, 20000, &a, &envp, &err), 0);
 }
 
+/* As fs/exec.c counts: every string with its NUL, and a pointer for each and for both ends. */
+static void env_compile__strings_and_pointers__are_counted_to_the_byte(void **state)
+{
+	static const char *const argv[] = {"x", "yy", NULL};
+	const uint64_t exact = ENV_HEADROOM_BYTES + 6 * sizeof(char *) + 2 + 3 + 4 + 6;
+	_cleanup_arena_ struct arena a = {0};
+	struct env env = {.arena = &a};
+	const char *const *envp;
+	struct dyno_err err;
+
+	(void)state;
+	assert_int_equal(env_set(&env, "A", "1", ENV_FLAG, &err), 0);
+	assert_int_equal(env_set(&env, "BC", "23", ENV_FLAG, &err), 0);
+	assert_int_equal(env_compile(&env, argv, exact, &a, &envp, &err), 0);
+	assert_int_equal(env_compile(&env, argv, exact - 1, &a, &envp, &err), -E2BIG);
+}
+
 static void env_compile__long_argument__is_named(void **state)
 {
 	_cleanup_arena_ struct arena a = {0};
@@ -349,6 +366,7 @@ int main(void)
 		cmocka_unit_test(env_set__longest_string__is_the_kernels_T17),
 		cmocka_unit_test(env_compile__at_the_limit__is_taken_by_the_kernel_T17),
 		cmocka_unit_test(env_compile__too_big__names_the_biggest_and_no_value_T17),
+		cmocka_unit_test(env_compile__strings_and_pointers__are_counted_to_the_byte),
 		cmocka_unit_test(env_compile__long_argument__is_named),
 		cmocka_unit_test(env_set__too_many_variables__is_refused),
 		cmocka_unit_test(env_limit_bytes__stack_limits__follow_the_kernel),

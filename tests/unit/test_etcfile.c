@@ -138,8 +138,9 @@ static const char *run_shell(const struct home *home, const char *shell, const c
 {
 	const char *script = arena_fmt(arena, ". %s/profile\n%s", home->path, command);
 	const char *home_var = arena_fmt(arena, "HOME=%s", home->path);
+	const char *locpath = arena_fmt(arena, "LOCPATH=%s/locale", home->path);
 	const char *argv[] = {shell, "-c", script, NULL};
-	const char *envp[] = {home_var, "PATH=/usr/bin:/bin", extra, NULL};
+	const char *envp[] = {home_var, "PATH=/usr/bin:/bin", locpath, extra, NULL};
 	char *out;
 	size_t len;
 	int fds[2], status;
@@ -204,6 +205,34 @@ static void etc_profile__scripts__are_sourced_in_c_order_C3_2(void **state)
 			    "1\n0\n");
 }
 
+/* In en_US.UTF-8, made here, "a" comes before "B". */
+static void etc_profile__collating_locale__is_put_aside_C3_2(void **state)
+{
+	static const char make[] = "mkdir ~/locale; localedef -i en_US -f UTF-8 "
+				   "~/locale/en_US.UTF-8 >/dev/null 2>&1; true";
+	_cleanup_arena_ struct arena a = {0};
+	struct home *home = *state;
+
+	put(home, "profile", "");
+	put(home, ".profile.d/a.sh", "ORDER=${ORDER}a; cd ~/.profile.d; GLOB=$(echo *)");
+	put(home, ".profile.d/B.sh", "ORDER=${ORDER}B");
+	(void)run_shell(home, "/bin/bash", NULL, make, &a);
+	if (!str_eq(run_shell(home, "/bin/bash", "LC_ALL=en_US.UTF-8", "cd ~/.profile.d; echo *",
+			      &a),
+		    "a.sh B.sh\n")) {
+		print_message("localedef or its sources (package locales) are missing\n");
+		skip();
+	}
+
+	put_profile(home, 0);
+	assert_string_equal(
+		run_shell(home, "/bin/bash", "LC_ALL=en_US.UTF-8", "echo \"$ORDER/$GLOB\"", &a),
+		"Ba/a.sh B.sh\n");
+	assert_string_equal(
+		run_shell(home, "/bin/bash", "LANG=en_US.UTF-8", "echo \"$ORDER/$GLOB\"", &a),
+		"Ba/a.sh B.sh\n");
+}
+
 static void etc_profile__no_scripts__is_silent(void **state)
 {
 	_cleanup_arena_ struct arena a = {0};
@@ -256,6 +285,7 @@ int main(void)
 		cmocka_unit_test(etc_memory_limit__bytes__as_v1_shows_them_C2_5),
 		cmocka_unit_test(etc_resolv_conf__junk__is_dropped),
 		with_home(etc_profile__scripts__are_sourced_in_c_order_C3_2),
+		with_home(etc_profile__collating_locale__is_put_aside_C3_2),
 		with_home(etc_profile__no_scripts__is_silent),
 		with_home(etc_profile__web_concurrency__yields_to_what_is_set_C0_5),
 		with_home(etc_profile__prompt__is_exported_C2_14),

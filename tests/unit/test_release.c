@@ -67,6 +67,7 @@ static const struct {
 	{TEXT(V "  A: -x\n"), NULL, "-x"},
 	{TEXT(V "  A: |\n    a\n    b\n\n"), NULL, "a\nb\n"},
 	{TEXT(V "  A: |-\n    a\n    b\n\n"), NULL, "a\nb"},
+	{TEXT(V "  A: |\r\n    a\r\n    b\r\n"), NULL, "a\nb\n"},
 	{TEXT(V "  A: |+\n    a\n\n"), NULL, "a\n\n"},
 	{TEXT(V "  A: |\n\n    a # b\n"
 		"addons: []\n"),
