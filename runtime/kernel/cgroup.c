@@ -331,39 +331,50 @@ static int open_group(const struct cgroup_layout *layout, const char *group, cha
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * Make the caller's own group an inner one.
+ * Return: 0; -EBUSY when it is the caller's, but not the caller's alone; -errno when it is not.
+ */
+static int claim_own_group(int own_fd)
+{
+	if (faccessat(own_fd, ".", W_OK, AT_EACCESS) != 0)
+		return -errno;
+	return alone_in(own_fd) ? step_aside(own_fd) : -EBUSY;
+}
+
 /* Without root: the caller's own group if it may be used, else the one around it. */
 static int open_v2_delegated(const struct cgroup_layout *layout, struct cgroup_host *host)
 {
-	char own[sizeof(layout->own[0])];
-	char where[sizeof(layout->mount[0]) + sizeof(own)];
+	char own[sizeof(layout->mount[0]) + sizeof(layout->own[0])];
+	char around[sizeof(own)];
+	char group[sizeof(layout->own[0])];
+	_cleanup_close_ int around_fd = -EBADF;
 	_cleanup_close_ int own_fd = -EBADF;
-	_cleanup_close_ int up_fd = -EBADF;
+	bool inside, shared;
 	int r;
 
-	(void)str_fmt(own, sizeof(own), "%s", layout->own[CGROUP_TREE_UNIFIED]);
-	own_fd = open_group(layout, own, where, sizeof(where));
+	(void)str_fmt(group, sizeof(group), "%s", layout->own[CGROUP_TREE_UNIFIED]);
+	own_fd = open_group(layout, group, own, sizeof(own));
 	if (own_fd < 0) {
-		set_reason(host, "the caller's own group %s is not visible", where);
+		set_reason(host, "the caller's own group %s is not visible", own);
 		return own_fd;
 	}
 
 	/* After stepping aside once, a launcher's children find themselves in its leaf. */
-	if (str_ends(own, "/" LAUNCHER_GROUP) || !(faccessat(own_fd, ".", W_OK, AT_EACCESS) == 0 &&
-						   alone_in(own_fd) && step_aside(own_fd) == 0)) {
-		if (!path_up(own)) {
-			explain_v2(host, where, EBUSY, false);
-			return -EBUSY;
-		}
-		up_fd = open_group(layout, own, where, sizeof(where));
-	} else {
-		up_fd = take_fd(&own_fd);
-	}
-	if (up_fd < 0) {
-		set_reason(host, "the group %s is not visible", where);
-		return up_fd;
-	}
+	inside = str_ends(group, "/" LAUNCHER_GROUP);
+	r = inside ? -ENOTEMPTY : claim_own_group(own_fd);
+	if (r == 0)
+		return prepare_v2(own_fd, own, false, host);
+	shared = r == -EBUSY;
 
-	r = prepare_v2(up_fd, where, false, host);
+	if (!path_up(group)) {
+		explain_v2(host, own, EBUSY, false);
+		return -EBUSY;
+	}
+	around_fd = open_group(layout, group, around, sizeof(around));
+	r = around_fd < 0 ? around_fd : prepare_v2(around_fd, around, false, host);
+	if (r < 0)
+		explain_v2(host, shared ? own : around, shared ? EBUSY : -r, false);
 	return r;
 }
 
