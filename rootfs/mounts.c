@@ -41,18 +41,28 @@ static bool same_inode(int a, int b)
 	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+static int attrs_failed(int num, bool mapped, const char *path, struct dyno_err *err)
+{
+	if (!mapped || num != EINVAL)
+		return err_set(err, ERR_MOUNT, num, "set the attributes of the mount of %s", path);
+	err_set(err, ERR_IDMAP, EOPNOTSUPP, "map the ids of the mount of %s", path);
+	err_hint(err, "keep --data-dir on a file system that takes id maps, such as ext4 or xfs");
+	return -EOPNOTSUPP;
+}
+
 int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,
 		 struct dyno_err *err)
 {
 	struct mount_attr attr = {.attr_set = attrs};
+	/* A path that must lead to a known inode may do so through a link. */
+	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
+			     (expect_fd < 0 ? (unsigned int)AT_SYMLINK_NOFOLLOW : 0U);
 	_cleanup_close_ int fd = -EBADF;
 
-	fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	fd = open_tree(AT_FDCWD, path, flags);
 	/* A mount with others locked below it (rootless) can only be taken with them. */
 	if (fd < 0 && errno == EINVAL)
-		fd = open_tree(AT_FDCWD, path,
-			       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW |
-				       AT_RECURSIVE);
+		fd = open_tree(AT_FDCWD, path, flags | AT_RECURSIVE);
 	if (fd < 0)
 		return err_set(err, ERR_MOUNT, errno, "clone the mount of %s", path);
 	if (expect_fd >= 0 && !same_inode(fd, expect_fd))
@@ -62,8 +72,7 @@ int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,
 		attr.userns_fd = (unsigned int)userns_fd;
 	}
 	if (attr.attr_set && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-		return err_set(err, ERR_MOUNT, errno, "set the attributes%s of the mount of %s",
-			       userns_fd >= 0 ? " and the id map" : "", path);
+		return attrs_failed(errno, userns_fd >= 0, path, err);
 	return take_fd(&fd);
 }
 

@@ -25,12 +25,13 @@ int mounts_make_private(struct dyno_err *err);
 
 /**
  * mounts_clone() - a detached copy of one mount at @path.
- * @path: walked in the caller's mount namespace; its last component is not followed
+ * @path: walked in the caller's mount namespace
  * @expect_fd: the same inode, opened before: a path that now leads elsewhere is refused; negative:
- *             do not compare
+ *             do not compare, and do not follow a link in the last component
  * @userns_fd: map the ids of the copy by this user namespace; negative: as they are
  * @attrs: MOUNT_ATTR_* to set on the copy
- * Return: the mount, or -errno with ERR_MOUNT.
+ * Return: the mount, or -errno with ERR_MOUNT; -EOPNOTSUPP with ERR_IDMAP where the file system
+ * takes no id map.
  * Context: [child]
  */
 int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,

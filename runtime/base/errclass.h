@@ -48,6 +48,7 @@
 	ERR(64, ERR_USERNS_LIMIT, "host.userns-limit", 125, "the limit of user namespaces is reached") \
 	ERR(65, ERR_USERNS_SECCOMP, "host.userns-seccomp", 125, "a seccomp filter forbids them")   \
 	ERR(66, ERR_IDS, "host.ids", 125, "no free range of user ids")                             \
+	ERR(67, ERR_IDMAP, "host.idmap", 125, "a file system does not take an id map")             \
 	ERR(70, ERR_CGROUP, "host.cgroup", 125, "a control group cannot be made or written")       \
 	ERR(71, ERR_MOUNT, "launch.mount", 125, "the dyno's root cannot be mounted")               \
 	ERR(72, ERR_LAUNCH, "launch.step", 125, "a step of the launch failed")                     \

@@ -189,12 +189,27 @@ static int step_private(struct launch *l, struct dyno_err *err)
 	return mounts_make_private(err);
 }
 
+/*
+ * A clone of a tree of the host, read-only. Where the file system takes no id map its files keep
+ * foreign owners: for a stack that is a matter of looks, for an app it is not.
+ */
+static int clone_shared(const char *path, int fd, int userns, bool owned, struct dyno_err *err)
+{
+	int r = mounts_clone(path, fd, userns, ATTRS_SHARED, err);
+
+	if (r == -EOPNOTSUPP && !owned && userns >= 0)
+		r = mounts_clone(path, fd, -1, ATTRS_SHARED, err);
+	return r;
+}
+
 static int clone_layer(const struct launch *l, const struct spec_layer *layer, int owner_userns,
 		       struct dyno_err *err)
 {
 	int userns = owner_userns >= 0 ? owner_userns : l->userns_fd;
 
-	return mounts_clone(layer->path, layer->fd, l->rootless ? -1 : userns, ATTRS_SHARED, err);
+	if (l->rootless || layer->owner == SPEC_OWNER_HOST)
+		userns = -1;
+	return clone_shared(layer->path, layer->fd, userns, layer->owned, err);
 }
 
 /* Before the working directory changes: a slug's path may be relative to the caller's. */
@@ -376,7 +391,7 @@ static int step_overlay(struct launch *l, struct dyno_err *err)
 static int mount_bind(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
 {
 	_cleanup_close_ int fd =
-		mounts_clone(m->source, -1, l->rootless ? -1 : l->userns_fd, ATTRS_SHARED, err);
+		clone_shared(m->source, -1, l->rootless ? -1 : l->userns_fd, false, err);
 
 	if (fd < 0)
 		return fd;

@@ -62,9 +62,10 @@ static int collect_leaf(void *data, const char *name)
 
 static int collect_scratch(void *data, const char *name)
 {
+	const char *copy_of = str_starts(name, SCRATCH_COPY);
 	struct gc *gc = data;
 
-	if (is_orphan(gc, name) && scratch_remove(gc->store, name) == 0)
+	if (is_orphan(gc, copy_of ? copy_of : name) && scratch_remove(gc->store, name) == 0)
 		tell(gc, "scratch", name);
 	return 0;
 }

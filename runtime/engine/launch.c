@@ -58,7 +58,7 @@ static int owner_map(struct launch *l, const struct spec_layer *layer, int *ret_
 {
 	struct id_map map = {.count = 1};
 
-	if (layer->owner == SPEC_OWNER_SAME)
+	if (layer->owner < 0)
 		return 0;
 	map.inside = (uint32_t)layer->owner;
 	map.outside = l->base + l->spec->process.uid;

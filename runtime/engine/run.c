@@ -8,17 +8,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -26,82 +21,25 @@
 
 #include <dyno.h>
 
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "engine/explain.h"
-#include "engine/host.h"
-#include "engine/launch.h"
-#include "engine/monitor.h"
-#include "engine/scratch.h"
-#include "engine/slug.h"
-#include "engine/state.h"
+#include "engine/run_internal.h"
 #include "kernel/listen.h"
 #include "kernel/port.h"
 #include "kernel/slot.h"
-#include "model/appspec.h"
-#include "model/command.h"
-#include "model/envfile.h"
-#include "model/environ.h"
-#include "model/name.h"
 #include "model/port.h"
-#include "model/size.h"
 #include "model/uidrange.h"
-#include "rootfs/stack.h"
-#include "rootfs/store.h"
 
 /* Source: contract table (b), R10 and R12 */
 #define BOOT_TIMEOUT_MS 60000U
 #define GRACE_MS	30000U
 
-/* The host's resolv.conf; more than any resolver reads. Source: own choice */
-#define RESOLV_MAX_BYTES 65536U
-
 /* Source: statfs(2), fuse_i.h; not in linux/magic.h of every release */
 #define FUSE_MAGIC 0x65735546
-
-/**
- * struct run - all that one run holds.
- */
-struct run {
-	struct dyno_host *host;
-	const struct dyno_run_opts *opts;
-	struct arena arena;
-	bool rootless;
-	int run_fd;
-	struct store *store;
-	char app[NAME_BYTES];
-	char tag[STATE_TAG_BYTES];
-	char leaf_name[CGROUP_NAME_BYTES];
-	char run_path[PATH_MAX];
-	char boot_id[UUID_BYTES];
-	char hostname[UUID_BYTES];
-
-	struct store_entry entry;
-	struct stack stack;
-	struct slug slug;
-	struct command command;
-	struct state state;
-	struct scratch scratch;
-	int ids_fd;
-	int port_fd;
-	int host_listen_fd;
-	uint32_t base;
-	uint32_t uid;
-	uint16_t port;
-	const struct dyno_size *size;
-	const char *const *envp;
-	struct dyno_spec spec;
-	struct cgroup_host cgroups;
-	bool have_cgroups;
-	struct launch launch;
-	struct monitor_plan plan;
-	struct dyno_timing *shared_timing;
-};
 
 static void run_init(struct run *run, struct dyno_host *host, const struct dyno_run_opts *opts)
 {
@@ -115,6 +53,8 @@ static void run_init(struct run *run, struct dyno_host *host, const struct dyno_
 		.slug = SLUG_INIT,
 		.state = STATE_INIT,
 		.scratch = SCRATCH_INIT,
+		.copy = SCRATCH_INIT,
+		.copy_fd = -EBADF,
 		.ids_fd = -EBADF,
 		.port_fd = -EBADF,
 		.host_listen_fd = -EBADF,
@@ -125,6 +65,8 @@ static void run_init(struct run *run, struct dyno_host *host, const struct dyno_
 static void run_done(struct run *run)
 {
 	launch_done(&run->launch);
+	close_fdp(&run->copy_fd);
+	scratch_done(&run->copy);
 	scratch_done(&run->scratch);
 	if (run->have_cgroups)
 		cgroup_host_done(&run->cgroups);
@@ -271,177 +213,6 @@ static int reserve_port(struct run *run, struct dyno_err *err)
 	return port_reserve(run->run_fd, &want, &run->port_fd, &run->port, err);
 }
 
-/* ---- environment -------------------------------------------------------------------------- */
-
-static int add_env_file(struct env *env, const char *path, struct arena *arena,
-			struct dyno_err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct env_pairs pairs = {0};
-	char *text;
-	size_t len;
-	int r;
-
-	if (fd < 0)
-		return err_set(err, ERR_ENV_SYNTAX, errno, "open the env file %s", path);
-	r = fd_read_all(fd, ENVFILE_MAX_BYTES, arena, &text, &len);
-	if (r < 0)
-		return err_set(err, ERR_ENV_SYNTAX, -r, "read the env file %s", path);
-	r = envfile_parse(text, len, arena, &pairs, err);
-	if (r == 0)
-		r = env_set_pairs(env, &pairs, ENV_FILE, err);
-	if (r < 0)
-		err_context(err, "%s", path);
-	return r;
-}
-
-static int add_terminal(struct run *run, struct env *env, struct dyno_err *err)
-{
-	struct winsize ws = {0};
-
-	if (run->command.kind != COMMAND_ONEOFF)
-		return 0;
-	(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &ws); /* no terminal: no size */
-	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
-}
-
-static int make_environment(struct run *run, struct dyno_err *err)
-{
-	const struct env_platform facts = {
-		.dyno = run->state.dyno,
-		.port = run->port,
-		.size = run->size,
-	};
-	struct env env = {.arena = &run->arena};
-	struct rlimit stack = {0};
-	size_t i;
-	int r;
-
-	r = env_set_platform(&env, &facts, err);
-	for (i = 0; r == 0 && i < run->opts->n_env_files; i++)
-		r = add_env_file(&env, run->opts->env_files[i], &run->arena, err);
-	for (i = 0; r == 0 && i < run->opts->n_env; i++)
-		r = env_set_text(&env, run->opts->env[i], ENV_FLAG, err);
-	if (r == 0)
-		r = add_terminal(run, &env, err);
-	if (r == 0)
-		r = env_set_pairs(&env, &run->slug.vars, ENV_SLUG, err);
-	if (r < 0)
-		return r;
-	(void)getrlimit(RLIMIT_STACK, &stack); /* cannot fail for this limit */
-	return env_compile(&env, run->command.argv, env_limit_bytes(stack.rlim_cur), &run->arena,
-			   &run->envp, err);
-}
-
-/* ---- the spec ----------------------------------------------------------------------------- */
-
-static int make_uuids(struct run *run, struct dyno_err *err)
-{
-	uint8_t random[32];
-
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return err_set(err, ERR_IO, errno, "read random bytes");
-	uuid_format(random, run->hostname);
-	uuid_format(random + 16, run->boot_id);
-	return 0;
-}
-
-/* The user inside: the tree's owner, so that no file has to change hands. */
-static void choose_uid(struct run *run, struct spec_layer *layer)
-{
-	const struct store_entry *e = &run->entry;
-
-	layer->owner = SPEC_OWNER_SAME;
-	run->uid = e->uid;
-	if (e->kind == STORE_SLUG)
-		return;
-	if (e->uid >= UID_APP_FIRST && e->uid <= UID_APP_LAST && !run->rootless)
-		return;
-	run->uid = UID_APP_FIRST + (uint32_t)slot_random(UID_APP_LAST - UID_APP_FIRST + 1);
-	if (!run->rootless)
-		layer->owner = e->owner_uid;
-}
-
-static int layer_path(struct run *run, const char **ret, struct dyno_err *err)
-{
-	const struct store_entry *e = &run->entry;
-
-	if (e->kind == STORE_DIRECTORY) {
-		*ret = run->opts->slug;
-		return 0;
-	}
-	/* "sha256:<hex>" is the directory sha256-<hex> */
-	*ret = arena_fmt(&run->arena, "%s/slugs/sha256-%s/" STORE_TREE, run->store->data_dir,
-			 e->digest + STRLEN("sha256:"));
-	return *ret ? 0 : err_set(err, ERR_MEMORY, ENOMEM, "name the layer");
-}
-
-static bool has_swap(void)
-{
-	struct sysinfo info;
-
-	return sysinfo(&info) == 0 && info.totalswap > 0;
-}
-
-static int read_resolv(struct run *run, struct appspec_input *in)
-{
-	_cleanup_close_ int fd = -EBADF;
-	char *text;
-	size_t len;
-
-	if (run->opts->network == DYNO_NET_NONE)
-		return 0;
-	fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fd_read_all(fd, RESOLV_MAX_BYTES, &run->arena, &text, &len) < 0)
-		return 0; /* a host without a resolver: so has the dyno */
-	in->resolv_conf = text;
-	in->resolv_len = len;
-	return 0;
-}
-
-static int make_spec(struct run *run, struct dyno_err *err)
-{
-	const char *binds[STACK_BINDS_MAX];
-	struct appspec_input in = {
-		.hostname = run->hostname,
-		.boot_id = run->boot_id,
-		.argv = run->command.argv,
-		.envp = run->envp,
-		.size = run->size,
-		.app_is_root = run->entry.kind == STORE_SLUG,
-		.swap = has_swap(),
-		.scratch_path = run->scratch.path,
-		.scratch_bytes = run->opts->scratch_bytes,
-		.scratch_inodes = run->opts->scratch_inodes,
-		.network = run->opts->network == DYNO_NET_NONE ? SPEC_NET_NONE : SPEC_NET_HOST,
-	};
-	size_t i;
-	int r;
-
-	r = layer_path(run, &in.app.path, err);
-	if (r < 0)
-		return r;
-	in.app.fd = run->slug.layer_fd;
-	choose_uid(run, &in.app);
-	in.uid = run->uid;
-	in.stack.fd = run->stack.root_fd;
-	in.stack.owner = SPEC_OWNER_SAME;
-	in.stack.path =
-		arena_fmt(&run->arena, "%s/stacks/%s/root", run->store->data_dir, run->stack.name);
-	if (!in.stack.path)
-		return err_set(err, ERR_MEMORY, ENOMEM, "name the stack");
-	for (i = 0; i < run->stack.n_binds; i++)
-		binds[i] = run->stack.binds[i].path;
-	in.binds = binds;
-	in.n_binds = run->stack.n_binds;
-	r = read_resolv(run, &in);
-	if (r == 0)
-		r = make_uuids(run, err);
-	if (r < 0)
-		return r;
-	return appspec_compile(&in, &run->arena, &run->spec, err);
-}
-
 /* ---- launch and watch --------------------------------------------------------------------- */
 
 static bool is_slow_fs(int fd)
@@ -573,6 +344,37 @@ static void explain_end(struct run *run, int r, const struct dyno_outcome *out,
 		monitor_log(&run->plan, "Warning: %s", text);
 }
 
+static int launch_once(struct run *run, int signal_fd, struct dyno_outcome *ret,
+		       struct dyno_err *err)
+{
+	int r;
+
+	plan_launch(run);
+	r = plan_fault(run, err);
+	if (r < 0)
+		return r;
+	share_timing(run);
+	r = launch_start(&run->launch, err);
+	if (r == 0)
+		r = monitor_run(&run->plan, &run->launch, signal_fd, ret, err);
+	unshare_timing(run);
+	return r;
+}
+
+/* The fallback for an app on a file system that takes no id map; the second try is the last. */
+static int launch_on_copy(struct run *run, int signal_fd, struct dyno_outcome *ret,
+			  struct dyno_err *err)
+{
+	int r;
+
+	monitor_log(&run->plan, "Warning: the file system of the slug takes no id map: "
+				"its files are copied for this start");
+	launch_done(&run->launch);
+	launch_init(&run->launch);
+	r = run_copy_layer(run, err);
+	return r < 0 ? r : launch_once(run, signal_fd, ret, err);
+}
+
 static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome *ret,
 			    struct dyno_err *err)
 {
@@ -581,11 +383,9 @@ static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome 
 
 	monitor_log(&run->plan, "Starting process with command `%s`",
 		    str_escape(text, sizeof(text), run->command.text));
-	share_timing(run);
-	r = launch_start(&run->launch, err);
-	if (r == 0)
-		r = monitor_run(&run->plan, &run->launch, signal_fd, ret, err);
-	unshare_timing(run);
+	r = launch_once(run, signal_fd, ret, err);
+	if (r < 0 && err->kind == ERR_IDMAP)
+		r = launch_on_copy(run, signal_fd, ret, err);
 	explain_end(run, r, ret, err);
 	if (r < 0) {
 		if (err->stage)
@@ -616,7 +416,8 @@ static int take_signals(sigset_t *old, int *ret_fd, struct dyno_err *err)
 static int prepare(struct run *run, struct dyno_err *err)
 {
 	static int (*const phases[])(struct run *, struct dyno_err *) = {
-		find_slug, find_command, claim_place, reserve_ids, reserve_port, make_environment,
+		find_slug,   find_command, claim_place,
+		reserve_ids, reserve_port, run_make_environment,
 	};
 	static const char *const names[] = {"slug", "procfile", "name",
 					    "ids",  "port",	"environment"};
@@ -641,13 +442,12 @@ static int prepare(struct run *run, struct dyno_err *err)
 			 },
 			 &run->arena, &run->scratch, err);
 	if (r == 0)
-		r = make_spec(run, err);
+		r = run_make_spec(run, err);
 	if (r < 0)
 		return r;
 	plan_monitor(run);
-	plan_launch(run);
 	mark(run, "plan");
-	return plan_fault(run, err);
+	return 0;
 }
 
 /* The caller gets times that begin with the run. */

@@ -13,6 +13,9 @@
 #include "base/arena.h"
 #include "rootfs/store.h"
 
+/* Before the name of a scratch that holds the copy of a layer. */
+#define SCRATCH_COPY "+"
+
 /** struct scratch_want - what is asked for; all borrowed.
  * @kind: as the user said
  * @bytes, @inodes: limits as the user said; 0: none

@@ -49,17 +49,22 @@ struct spec_process {
 
 /* The ids on disk are those seen inside. */
 #define SPEC_OWNER_SAME (-1)
+/* The ids on disk are those of the host range: nothing is to be mapped. */
+#define SPEC_OWNER_HOST (-2)
 
 /**
  * struct spec_layer - one read-only directory tree.
  * @path: where it is on the host
  * @fd: the same directory, held open by the caller of the engine
- * @owner: SPEC_OWNER_SAME, or the one host id whose files shall belong to the process's user
+ * @owner: SPEC_OWNER_*, or the one host id whose files shall belong to the process's user
+ * @owned: the process's user must own its files; else it may be shown with foreign owners where
+ *         its file system takes no id map
  */
 struct spec_layer {
 	const char *path;
 	int fd;
 	int64_t owner;
+	bool owned;
 };
 
 enum spec_upper {

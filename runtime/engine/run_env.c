@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_env.c - the environment of a run: the platform's facts, env files, flags, the terminal, the
+ * slug's own defaults (contract 3.1, 5.9).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "engine/run_internal.h"
+#include "model/envfile.h"
+#include "model/environ.h"
+
+static int add_env_file(struct env *env, const char *path, struct arena *arena,
+			struct dyno_err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct env_pairs pairs = {0};
+	char *text;
+	size_t len;
+	int r;
+
+	if (fd < 0)
+		return err_set(err, ERR_ENV_SYNTAX, errno, "open the env file %s", path);
+	r = fd_read_all(fd, ENVFILE_MAX_BYTES, arena, &text, &len);
+	if (r < 0)
+		return err_set(err, ERR_ENV_SYNTAX, -r, "read the env file %s", path);
+	r = envfile_parse(text, len, arena, &pairs, err);
+	if (r == 0)
+		r = env_set_pairs(env, &pairs, ENV_FILE, err);
+	if (r < 0)
+		err_context(err, "%s", path);
+	return r;
+}
+
+static int add_terminal(struct run *run, struct env *env, struct dyno_err *err)
+{
+	struct winsize ws = {0};
+
+	if (run->command.kind != COMMAND_ONEOFF)
+		return 0;
+	(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &ws); /* no terminal: no size */
+	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
+}
+
+int run_make_environment(struct run *run, struct dyno_err *err)
+{
+	const struct env_platform facts = {
+		.dyno = run->state.dyno,
+		.port = run->port,
+		.size = run->size,
+	};
+	struct env env = {.arena = &run->arena};
+	struct rlimit stack = {0};
+	size_t i;
+	int r;
+
+	r = env_set_platform(&env, &facts, err);
+	for (i = 0; r == 0 && i < run->opts->n_env_files; i++)
+		r = add_env_file(&env, run->opts->env_files[i], &run->arena, err);
+	for (i = 0; r == 0 && i < run->opts->n_env; i++)
+		r = env_set_text(&env, run->opts->env[i], ENV_FLAG, err);
+	if (r == 0)
+		r = add_terminal(run, &env, err);
+	if (r == 0)
+		r = env_set_pairs(&env, &run->slug.vars, ENV_SLUG, err);
+	if (r < 0)
+		return r;
+	(void)getrlimit(RLIMIT_STACK, &stack); /* cannot fail for this limit */
+	return env_compile(&env, run->command.argv, env_limit_bytes(stack.rlim_cur), &run->arena,
+			   &run->envp, err);
+}
