@@ -134,7 +134,7 @@ static void log_asked(struct run_log *log)
 		return;
 	log->asked = true;
 	log->is_tty = isatty(STDERR_FILENO);
-	log->color = cli_color(log->cli, STDERR_FILENO);
+	log->color = log->is_tty && cli_color(log->cli, STDERR_FILENO);
 }
 
 /* A line is one write, so that it is whole however many dynos share a log. */
