@@ -89,8 +89,8 @@ static int read_proc(const char *path, size_t max_bytes, struct arena *arena, ch
 static int layout_read(struct cgroup_layout *ret, struct dyno_err *err)
 {
 	_cleanup_arena_ struct arena arena = {0};
-	char *mounts, *self;
-	size_t mounts_len, self_len;
+	char *mounts = NULL, *self = NULL;
+	size_t mounts_len = 0, self_len = 0;
 	int r;
 
 	r = read_proc("/proc/self/mountinfo", MOUNTINFO_MAX_BYTES, &arena, &mounts, &mounts_len,

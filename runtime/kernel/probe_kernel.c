@@ -206,7 +206,7 @@ void probe_landlock(const struct probe_ctx *ctx, struct probe_result *ret)
 void probe_sock_diag(const struct probe_ctx *ctx, struct probe_result *ret)
 {
 	_cleanup_close_ int fd = -EBADF;
-	struct listen_fact fact;
+	struct listen_fact fact = {0};
 	int r = listen_probe_open(&fd);
 
 	(void)ctx;

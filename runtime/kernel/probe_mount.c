@@ -26,7 +26,7 @@ struct fd_path {
 
 static struct fd_path fd_path(int fd)
 {
-	struct fd_path path;
+	struct fd_path path = {""};
 
 	(void)str_fmt(path.text, sizeof(path.text), "/proc/self/fd/%d", fd);
 	return path;
