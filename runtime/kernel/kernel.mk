@@ -20,3 +20,12 @@ $(O)/obj/runtime/kernel/seccomp.o $(O)/obj/tests/unit/test_seccomp.o: $(SECCOMP_
 
 # The parser of mountinfo and /proc/PID/cgroup has a fuzzer.
 FUZZ_MODULES += runtime/kernel/cgroup_layout.c
+
+# What loading the filter costs, beside a list of the same calls.
+$(O)/bench/seccomp: $(O)/obj/tests/bench/seccomp.o $(O)/obj/runtime/kernel/seccomp.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) -lseccomp
+
+.PHONY: bench-seccomp
+bench-seccomp: $(O)/bench/seccomp ## time the load of the seccomp filter
+	$(Q)$<
