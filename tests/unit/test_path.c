@@ -12,10 +12,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -672,36 +672,92 @@ static void path_remove_tree__immutable__is_told_and_passed_by(void **state)
 	assert_int_equal(path_remove_tree(d->fd, "tree"), 0);
 }
 
-/* Exchanges a directory and a link to the canary for ever, at the top and one level down. */
-static _noreturn_ void swap_for_ever(const struct dir *d)
+/* Removes the tree under a filter that holds each openat(2) until the parent lets it go on. */
+static _noreturn_ void remove_supervised(const struct dir *d, int report)
 {
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = {.len = ARRAY_SIZE(code), .filter = code};
+	int listener;
+
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+				SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+	CHECK(write(report, &listener, sizeof(listener)) == sizeof(listener));
+	CHECK(listener >= 0);
+	(void)path_remove_tree(d->fd, "tree");
+	_exit(0);
+}
+
+/* Lets openat after openat go on; before the @nth, exchanges two names. Return: calls seen. */
+static unsigned int supervise(const struct dir *d, int listener, unsigned int nth, const char *a,
+			      const char *b)
+{
+	unsigned int seen = 0;
+
 	for (;;) {
-		(void)mkdirat(d->fd, "tree", 0755);
-		(void)mkdirat(d->fd, "tree/x", 0755);
-		(void)mkdirat(d->fd, "x", 0755);
-		if (symlinkat("../canary", d->fd, "tree/y") == 0 || errno == EEXIST)
-			(void)renameat2(d->fd, "tree/x", d->fd, "tree/y", RENAME_EXCHANGE);
-		if (symlinkat("canary", d->fd, "y") == 0 || errno == EEXIST)
-			for (int i = 0; i < 8; i++)
-				(void)renameat2(d->fd, "x", d->fd, "y", RENAME_EXCHANGE);
+		struct pollfd p = {.fd = listener, .events = POLLIN};
+		struct seccomp_notif req = {0};
+		struct seccomp_notif_resp resp = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		if (!(p.revents & POLLIN))
+			return seen; /* the supervised process has ended */
+		assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &req), 0);
+		if (++seen == nth)
+			assert_int_equal(renameat2(d->fd, a, d->fd, b, RENAME_EXCHANGE), 0);
+		resp.id = req.id;
+		assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp), 0);
 	}
 }
 
-/* T60: what is a directory when it is looked at may be a link when it is opened. */
-static void path_remove_tree__raced_by_links__never_follows(void **state)
+static void remove_with_swap(const struct dir *d, unsigned int nth, const char *a, const char *b)
+{
+	_cleanup_close_ int pidfd = -EBADF, listener = -EBADF;
+	int p[2], theirs = -1, status;
+	pid_t pid;
+
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	pid = fork_tied();
+	if (pid == 0)
+		remove_supervised(d, p[1]);
+	close_fdp(&p[1]);
+	assert_int_equal(fd_read_full(p[0], &theirs, sizeof(theirs)), sizeof(theirs));
+	close_fdp(&p[0]);
+	if (theirs < 0) {
+		print_message("skipped: no filter may be supervised here\n");
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		skip();
+	}
+	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	listener = (int)syscall(SYS_pidfd_getfd, pidfd, theirs, 0);
+	assert_true(listener >= 0);
+	assert_true(supervise(d, listener, nth, a, b) >= nth);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* T60: what was a directory when it was looked at is a link to the canary when it is opened. */
+static void path_remove_tree__swapped_for_a_link__does_not_follow(void **state)
 {
 	const struct dir *d = *state;
-	pid_t racer = fork_tied();
-	int status;
 
-	if (racer == 0)
-		swap_for_ever(d);
-	for (int i = 0; i < 10000; i++) {
-		(void)path_remove_tree(d->fd, "x");
-		(void)path_remove_tree(d->fd, "tree");
-	}
-	assert_int_equal(kill(racer, SIGKILL), 0);
-	assert_int_equal(waitpid(racer, &status, 0), racer);
+	/* the tree itself, before the first open */
+	assert_int_equal(symlinkat("canary", d->fd, "link"), 0);
+	remove_with_swap(d, 1, "tree", "link");
+	assert_true(exists(d, "canary/bird"));
+
+	/* a directory within, after its parent was opened and listed */
+	assert_int_equal(path_remove_tree(d->fd, "tree"), 0);
+	assert_int_equal(path_mkdir_p(d->fd, "tree/x", 0755), 0);
+	assert_int_equal(path_remove_tree(d->fd, "link"), 0);
+	assert_int_equal(symlinkat("../canary", d->fd, "link"), 0);
+	remove_with_swap(d, 2, "tree/x", "link");
+	assert_false(exists(d, "tree"));
 	assert_true(exists(d, "canary/bird"));
 }
 
@@ -725,7 +781,7 @@ int main(void)
 		WITH_DIR(path_remove_tree__foreign_directory__stays_alone),
 		WITH_DIR(path_remove_tree__mounts__are_not_crossed),
 		WITH_DIR(path_remove_tree__immutable__is_told_and_passed_by),
-		WITH_DIR(path_remove_tree__raced_by_links__never_follows),
+		WITH_DIR(path_remove_tree__swapped_for_a_link__does_not_follow),
 	};
 
 	return cmocka_run_group_tests_name("path", tests, NULL, NULL);
