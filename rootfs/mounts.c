@@ -100,6 +100,11 @@ static int fs_open(const char *type, struct dyno_err *err)
 
 	if (fs >= 0)
 		return fs;
+	if (num == ENOSYS) {
+		err_set(err, ERR_KERNEL, num, "open a %s by the new mount interface", type);
+		err_hint(err, "Linux 5.12 or later is needed, and no filter that hides fsopen");
+		return -num;
+	}
 	err_set(err, ERR_MOUNT, num, "open a %s", type);
 	if (num == ENODEV)
 		err_hint(err, "the kernel has no %s: load its module (modprobe %s)", type, type);

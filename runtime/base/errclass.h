@@ -58,7 +58,6 @@
 	ERR(76, ERR_EXEC_PERM, "exec.not-executable", 126, "the command cannot be executed")       \
 	ERR(77, ERR_EXEC_MISSING, "exec.not-found", 127, "the command was not found")              \
 	ERR(80, ERR_PORT, "port.unavailable", 125, "the port is taken or none is free")            \
-	ERR(81, ERR_BOOT_TIMEOUT, "boot.timeout", 137, "nothing listened on $PORT in time (R10)")  \
 	ERR(90, ERR_RUN_DIR, "host.run-dir", 125, "the run directory cannot be used")              \
 	ERR(91, ERR_HELPER, "host.helper", 125, "a helper program of dyno cannot be run")
 

@@ -194,6 +194,11 @@ static int clone_failed(struct launch *l, int num, struct dyno_err *err)
 {
 	if (l->rootless && (num == EPERM || num == ENOSPC || num == EUSERS))
 		return probe_explain_userns(num, err);
+	if (num == EAGAIN) {
+		err_set(err, ERR_HOST_LIMIT, num, "start a process");
+		err_hint(err, "raise the limit of processes (ulimit -u, pids.max) or stop some");
+		return -num;
+	}
 	err_set(err, ERR_LAUNCH, num, "make the dyno's namespaces");
 	if (num == EPERM)
 		err_hint(err, "dyno needs CAP_SYS_ADMIN, or user namespaces: see dyno doctor");
