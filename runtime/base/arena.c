@@ -44,7 +44,7 @@ static struct arena_chunk *chunk_new(size_t size)
 void *arena_alloc(struct arena *a, size_t size)
 {
 	const size_t align = alignof(max_align_t);
-	struct arena_chunk *c = a->head;
+	struct arena_chunk *c = a->head, **link;
 	bool large = !ARENA_SHARED || size > ARENA_LARGE_BYTES;
 	size_t at;
 
@@ -61,15 +61,11 @@ void *arena_alloc(struct arena *a, size_t size)
 	if (!c)
 		return NULL;
 
+	/* A large one goes behind the head, whose free rest stays in use. */
+	link = large && a->head ? &a->head->next : &a->head;
 	c->used = size;
-	if (large && a->head) {
-		/* behind the head, whose free rest stays in use */
-		c->next = a->head->next;
-		a->head->next = c;
-	} else {
-		c->next = a->head;
-		a->head = c;
-	}
+	c->next = *link;
+	*link = c;
 	return c->data;
 }
 
