@@ -30,7 +30,7 @@ struct monitor {
 	enum monitor_state state;
 	uint64_t started_ms;
 	uint64_t explain_at_ms;
-	char explained[256];
+	char warned[256];  /* the last wrong bind that was named */
 	bool started;	   /* the command runs or ran */
 	bool exited;	   /* its status is known */
 	bool asked_stop;   /* by the caller's SIGTERM */
@@ -85,21 +85,31 @@ static int listen_fd(const struct monitor *m)
 	return m->plan->listen_fd >= 0 ? m->plan->listen_fd : m->launch->listen_fd;
 }
 
-/* A wrong bind is named as soon as it is seen, once for each (contract 0.6). */
-static void explain_bind(struct monitor *m, uint64_t now)
+/* What the dyno listens on, where that is not what was expected. Return: listeners in all. */
+static unsigned int find_binds(const struct monitor *m, char *text, size_t size)
 {
 	struct listen_fact fact;
-	char text[sizeof(m->explained)];
 
-	if (!m->plan->explain || now < m->explain_at_ms)
+	text[0] = '\0';
+	if (!m->plan->explain ||
+	    listen_probe_all(listen_fd(m), m->plan->port, m->plan->listen_uid, &fact) < 0)
+		return 0;
+	(void)listen_explain(&fact, m->plan->port, text, size);
+	return fact.n_total;
+}
+
+/* A wrong bind is named as soon as it is seen, once for each (contract 0.6). */
+static void warn_of_binds(struct monitor *m, uint64_t now)
+{
+	char text[sizeof(m->warned)];
+
+	if (now < m->explain_at_ms)
 		return;
 	m->explain_at_ms = now + MONITOR_EXPLAIN_MS;
-	if (listen_probe_all(listen_fd(m), m->plan->port, m->plan->listen_uid, &fact) < 0)
+	/* Nothing yet is how every boot begins. */
+	if (find_binds(m, text, sizeof(text)) == 0 || !text[0] || str_eq(text, m->warned))
 		return;
-	if (listen_explain(&fact, m->plan->port, text, sizeof(text)) == 0 ||
-	    str_eq(text, m->explained))
-		return;
-	memcpy(m->explained, text, sizeof(text));
+	memcpy(m->warned, text, sizeof(text));
 	monitor_log(m->plan, "Warning: %s", text);
 }
 
@@ -116,22 +126,24 @@ static void look(struct loop *loop, void *data)
 		become_up(m);
 		return;
 	}
-	explain_bind(m, now);
+	warn_of_binds(m, now);
 	loop_timer_arm(loop, m->look_timer, now + (slow ? MONITOR_LOOK_SLOW_MS : MONITOR_LOOK_MS));
 }
 
 static void on_boot_timeout(struct loop *loop, void *data)
 {
 	struct monitor *m = data;
+	char text[sizeof(m->warned)];
 
 	(void)loop;
 	m->boot_timeout = true;
+	(void)find_binds(m, text, sizeof(text)); /* the text is the answer */
 	/* Source: contract table (b), R10 */
 	monitor_log(m->plan,
 		    "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within "
 		    "%llu seconds of launch%s%s",
-		    (unsigned long long)(m->plan->boot_timeout_ms / 1000),
-		    m->explained[0] ? ": " : "", m->explained);
+		    (unsigned long long)(m->plan->boot_timeout_ms / 1000), text[0] ? ": " : "",
+		    text);
 	monitor_log(m->plan, "Stopping process with SIGKILL");
 	loop_timer_disarm(&m->loop, m->look_timer);
 	kill_all(m);
