@@ -137,13 +137,14 @@ static void on_boot_timeout(struct loop *loop, void *data)
 
 	(void)loop;
 	m->boot_timeout = true;
-	(void)find_binds(m, text, sizeof(text)); /* the text is the answer */
-	/* Source: contract table (b), R10 */
+	/* Source: contract table (b), R10: to the character; what was found has its own line. */
 	monitor_log(m->plan,
 		    "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within "
-		    "%llu seconds of launch%s%s",
-		    (unsigned long long)(m->plan->boot_timeout_ms / 1000), text[0] ? ": " : "",
-		    text);
+		    "%llu seconds of launch",
+		    (unsigned long long)(m->plan->boot_timeout_ms / 1000));
+	(void)find_binds(m, text, sizeof(text)); /* the text is the answer */
+	if (text[0])
+		monitor_log(m->plan, "Boot timeout: %s", text);
 	monitor_log(m->plan, "Stopping process with SIGKILL");
 	loop_timer_disarm(&m->loop, m->look_timer);
 	kill_all(m);
