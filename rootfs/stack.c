@@ -14,7 +14,6 @@
 
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/path.h"
 #include "base/str.h"
 #include "model/name.h"
 #include "rootfs/stack_internal.h"
@@ -159,7 +158,7 @@ struct making {
 static void making_done(struct making *m)
 {
 	if (m->tmp_fd >= 0)
-		store_tmp_remove(m->store, m->tmp_name);
+		(void)store_tmp_remove(m->store, m->tmp_name); /* else the next sweep does */
 	close_fdp(&m->tmp_fd);
 	store_unlock(m->store, HOST_LOCK, &m->lock_fd);
 }
@@ -286,7 +285,7 @@ static int remove_stack(struct store *store, int stacks_fd, const char *name)
 	(void)str_fmt(gone, sizeof(gone), STORE_TMP "/%s", tmp);
 	if (renameat(stacks_fd, name, store->data_fd, gone) < 0)
 		return 0;
-	return path_remove_tree(store->data_fd, gone) == 0;
+	return store_tmp_remove(store, tmp) == 0;
 }
 
 int stack_gc(struct store *store, store_gc_fn fn, void *data, struct dyno_err *err)

@@ -63,7 +63,7 @@ static void adding_done(struct adding *a)
 	close_fdp(&a->stage_fd);
 	close_fdp(&a->manifest_fd);
 	if (a->tmp_fd >= 0)
-		store_tmp_remove(a->store, a->tmp_name);
+		(void)store_tmp_remove(a->store, a->tmp_name); /* else the next sweep does */
 	close_fdp(&a->tmp_fd);
 	store_unlock(a->store, a->digest_name, &a->digest_fd);
 	store_unlock(a->store, a->identity_name, &a->identity_fd);

@@ -113,8 +113,9 @@ void store_unlock(struct store *store, const char *name, int *fd);
  */
 int store_tmp_make(struct store *store, char *name, int *ret_fd, struct dyno_err *err);
 
-/** store_tmp_remove() - remove a directory below tmp/ with all in it. */
-void store_tmp_remove(struct store *store, const char *name);
+/** store_tmp_remove() - remove what is @name below tmp/ with all in it; what will not go now is
+ * nobody's once its lock is let go, and the next sweep tries again. Return: 0 or -errno. */
+int store_tmp_remove(struct store *store, const char *name);
 
 /** store_tmp_sweep() - remove directories below tmp/ whose maker is dead.
  * Return: how many, or -errno. */

@@ -15,7 +15,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/num.h"
-#include "base/path.h"
 #include "base/str.h"
 #include "rootfs/stack.h"
 #include "rootfs/store_dir.h"
@@ -340,7 +339,7 @@ int store_entry_evict(struct store *store, const uint8_t *sha256, struct dyno_er
 	(void)str_fmt(gone, sizeof(gone), STORE_TMP "/%s", name);
 	if (renameat(store->data_fd, path, store->data_fd, gone) < 0)
 		return store_io_error(store, err, errno, "remove", path);
-	r = path_remove_tree(store->data_fd, gone);
+	r = store_tmp_remove(store, name);
 	return r < 0 ? store_io_error(store, err, -r, "remove", gone) : 0;
 }
 

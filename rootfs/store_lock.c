@@ -146,13 +146,12 @@ int store_tmp_make(struct store *store, char *name, int *ret_fd, struct dyno_err
 	return store_io_error(store, err, EEXIST, "make", STORE_TMP);
 }
 
-void store_tmp_remove(struct store *store, const char *name)
+int store_tmp_remove(struct store *store, const char *name)
 {
-	char path[TMP_NAME_BYTES + 8];
+	_cleanup_close_ int tmp_fd =
+		openat(store->data_fd, STORE_TMP, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	tmp_path(path, sizeof(path), name);
-	/* What will not go now is unlocked with our end, and the next collector tries again. */
-	(void)path_remove_tree(store->data_fd, path);
+	return tmp_fd < 0 ? -errno : path_remove_tree(tmp_fd, name);
 }
 
 /* Remove one directory below tmp/ unless its maker lives. Return: 1 when it was removed. */
