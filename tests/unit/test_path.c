@@ -391,21 +391,50 @@ static void path_remove_tree__wide__is_removed(void **state)
 			(void)str_fmt(name, sizeof(name), "%d", i);
 			assert_int_equal(mkdirat(at, name, 0755), 0);
 		}
-		/* names that the walk would like to use itself */
-		for (int i = 0; i < 100 && level == 0; i++) {
-			(void)str_fmt(name, sizeof(name), ".dyno-rm-%d", i);
-			assert_int_equal(mkdirat(at, name, 0755), 0);
-		}
-		for (int i = 100; i < 200 && level == 0; i++) {
-			(void)str_fmt(name, sizeof(name), ".dyno-rm-%d", i);
-			assert_int_equal(mknodat(at, name, S_IFREG | 0600, 0), 0);
-		}
 		next = openat(at, "1", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		close_fdp(&at);
 		at = next;
 	}
 	assert_int_equal(path_remove_tree(d->fd, "tree"), 0);
 	assert_false(exists(d, "tree"));
+}
+
+/* A chain deeper than all windows together, and at each level the names a hoist would take first. */
+static void make_clashing_chain(const struct dir *d, const char *link, bool clash_first)
+{
+	int at = openat(d->fd, "tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char name[32];
+
+	for (int level = 0; level < 150; level++) {
+		int next;
+
+		if (!clash_first)
+			assert_int_equal(mkdirat(at, link, 0755), 0);
+		for (int i = 0; i < 8; i++) {
+			(void)str_fmt(name, sizeof(name), ".dyno-rm-%d", i);
+			assert_int_equal(mknodat(at, name, S_IFREG | 0600, 0), 0);
+		}
+		if (clash_first)
+			assert_int_equal(mkdirat(at, link, 0755), 0);
+		next = openat(at, link, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		close_fdp(&at);
+		at = next;
+	}
+	close_fdp(&at);
+}
+
+/* The listing's order decides whether a clash is still there when it matters: try several. */
+static void path_remove_tree__its_own_names_taken__finds_others(void **state)
+{
+	const struct dir *d = *state;
+
+	for (int i = 0; i < 8; i++) {
+		const char link[] = {(char)('a' + i), '\0'};
+
+		make_clashing_chain(d, link, i % 2);
+		assert_int_equal(path_remove_tree(d->fd, "tree"), 0);
+		assert_int_equal(mkdirat(d->fd, "tree", 0755), 0);
+	}
 }
 
 static void make_chain(const struct dir *d, unsigned int levels)
@@ -774,6 +803,7 @@ int main(void)
 		WITH_DIR(path_remove_tree__names__are_one_component),
 		WITH_DIR(path_remove_tree__links_to_a_canary__leave_it_alone),
 		WITH_DIR(path_remove_tree__wide__is_removed),
+		WITH_DIR(path_remove_tree__its_own_names_taken__finds_others),
 		WITH_DIR(path_remove_tree__depth_100000__needs_few_descriptors),
 		WITH_DIR(path_remove_tree__descriptors_run_out__goes_on_by_hoisting),
 		WITH_DIR(path_remove_tree__denied_modes__are_opened_up),
