@@ -17,10 +17,11 @@
 /* One sendfile(2) moves at most this much. Source: sendfile(2) */
 #define CHUNK_BYTES 0x7ffff000U
 
-/* One level of the walk. */
+/* One level of the walk; @times are the original's, set once nothing is made in it any more. */
 struct level {
 	DIR *from;
 	int to_fd;
+	struct timespec times[2];
 };
 
 struct copy {
@@ -50,8 +51,16 @@ static int copy_bytes(int from, int to)
 	return n < 0 ? -errno : 0;
 }
 
-static int copy_file(struct copy *c, int from_dir, int to_dir, const char *name, mode_t mode)
+static void take_times(const struct stat *st, struct timespec times[2])
 {
+	times[0] = st->st_atim;
+	times[1] = st->st_mtim;
+}
+
+static int copy_file(struct copy *c, int from_dir, int to_dir, const char *name,
+		     const struct stat *st)
+{
+	struct timespec times[2];
 	_cleanup_close_ int from = -EBADF;
 	_cleanup_close_ int to = -EBADF;
 	int r;
@@ -65,26 +74,32 @@ static int copy_file(struct copy *c, int from_dir, int to_dir, const char *name,
 	r = copy_bytes(from, to);
 	if (r < 0)
 		return failed(c, -r, "write", name);
-	if (fchown(to, c->uid, c->gid) < 0 || fchmod(to, mode & 0777) < 0)
+	take_times(st, times);
+	if (fchown(to, c->uid, c->gid) < 0 || fchmod(to, st->st_mode & 0777) < 0 ||
+	    futimens(to, times) < 0)
 		return failed(c, errno, "give away", name);
 	return 0;
 }
 
-static int copy_link(struct copy *c, int from_dir, int to_dir, const char *name)
+static int copy_link(struct copy *c, int from_dir, int to_dir, const char *name,
+		     const struct stat *st)
 {
+	struct timespec times[2];
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(from_dir, name, target, sizeof(target) - 1);
 
 	if (n < 0)
 		return failed(c, errno, "read the link", name);
 	target[n] = '\0';
+	take_times(st, times);
 	if (symlinkat(target, to_dir, name) < 0 ||
-	    fchownat(to_dir, name, c->uid, c->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	    fchownat(to_dir, name, c->uid, c->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    utimensat(to_dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return failed(c, errno, "make the link", name);
 	return 0;
 }
 
-static int push(struct copy *c, int from_fd, int to_fd, const char *name)
+static int push(struct copy *c, int from_fd, int to_fd, const char *name, const struct stat *st)
 {
 	struct level *l;
 
@@ -96,6 +111,7 @@ static int push(struct copy *c, int from_fd, int to_fd, const char *name)
 	l = &c->levels[c->depth];
 	l->from = fdopendir(from_fd);
 	l->to_fd = to_fd;
+	take_times(st, l->times);
 	if (!l->from) {
 		close_fdp(&from_fd);
 		close_fdp(&l->to_fd);
@@ -114,7 +130,8 @@ static void pop(struct copy *c)
 }
 
 /* The mode is final at once: only the root of the host copies here, and it needs no bits. */
-static int enter_dir(struct copy *c, int from_dir, int to_dir, const char *name, mode_t mode)
+static int enter_dir(struct copy *c, int from_dir, int to_dir, const char *name,
+		     const struct stat *st)
 {
 	int from;
 	int to;
@@ -125,14 +142,14 @@ static int enter_dir(struct copy *c, int from_dir, int to_dir, const char *name,
 	if (from < 0)
 		return failed(c, errno, "open the directory", name);
 	to = openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (to < 0 || fchown(to, c->uid, c->gid) < 0 || fchmod(to, mode & 01777) < 0) {
+	if (to < 0 || fchown(to, c->uid, c->gid) < 0 || fchmod(to, st->st_mode & 01777) < 0) {
 		int num = errno;
 
 		close_fdp(&from);
 		close_fdp(&to);
 		return failed(c, num, "give away the directory", name);
 	}
-	return push(c, from, to, name);
+	return push(c, from, to, name, st);
 }
 
 static int copy_entry(struct copy *c, const char *name)
@@ -148,11 +165,11 @@ static int copy_entry(struct copy *c, const char *name)
 	if (st.st_dev != c->dev)
 		return 0;
 	if (S_ISDIR(st.st_mode))
-		return enter_dir(c, from, l->to_fd, name, st.st_mode);
+		return enter_dir(c, from, l->to_fd, name, &st);
 	if (S_ISREG(st.st_mode))
-		return copy_file(c, from, l->to_fd, name, st.st_mode);
+		return copy_file(c, from, l->to_fd, name, &st);
 	if (S_ISLNK(st.st_mode))
-		return copy_link(c, from, l->to_fd, name);
+		return copy_link(c, from, l->to_fd, name, &st);
 	return 0;
 }
 
@@ -167,6 +184,10 @@ static int walk(struct copy *c)
 		if (!e && errno)
 			return failed(c, errno, "read", "a directory");
 		if (!e) {
+			const struct level *l = &c->levels[c->depth - 1];
+
+			if (futimens(l->to_fd, l->times) < 0)
+				return failed(c, errno, "set the times of", "a directory");
 			pop(c);
 			continue;
 		}
@@ -196,7 +217,7 @@ int copytree(int from_fd, int to_fd, uid_t uid, gid_t gid, struct dyno_err *err)
 		close_fdp(&to);
 		return r;
 	}
-	r = push(&c, from, to, ".");
+	r = push(&c, from, to, ".", &st);
 	if (r == 0)
 		r = walk(&c);
 	while (c.depth > 0)

@@ -19,7 +19,7 @@
  * @to_fd: empty directory, borrowed
  * @uid, @gid: owner of each copy; that of @to_fd itself is set too
  *
- * Modes are kept but for setuid and setgid. Nothing is followed, other file systems are not
+ * Times are kept, and modes but for setuid and setgid. Nothing is followed, other file systems are not
  * entered. On failure what was copied stays for the caller to remove.
  * Return: 0, or -errno with ERR_SCRATCH (-ELOOP: deeper than COPYTREE_MAX_DEPTH).
  */

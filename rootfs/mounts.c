@@ -89,8 +89,9 @@ static int fs_failed(int fs, const char *type, const char *what, struct dyno_err
 	while (n > 0 && log[n - 1] == '\n')
 		n--;
 	log[n] = '\0';
+	/* A line begins with its level, one letter and a blank. */
 	return err_set(err, ERR_MOUNT, num, "%s %s (%s)", what, type,
-		       str_escape(text, sizeof(text), log));
+		       str_escape(text, sizeof(text), n > 2 && log[1] == ' ' ? log + 2 : log));
 }
 
 static int fs_open(const char *type, struct dyno_err *err)

@@ -32,7 +32,8 @@ int store_io_error(const struct store *store, struct dyno_err *err, int num, con
 	if (num == ENOSPC || num == EDQUOT)
 		err_hint(err, "free space with `dyno slug gc --unused`, or use another --data-dir");
 	else if (num == EROFS)
-		err_hint(err, "the data directory is read-only: use another --data-dir");
+		err_hint(err, "the data directory is read-only: use another --data-dir; what is "
+			      "stored starts by its digest (dyno slug ls)");
 	else if (num == EACCES || num == EPERM)
 		err_hint(err, "the data directory belongs to another user: use another --data-dir");
 	return r;

@@ -16,11 +16,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "model/uidrange.h"
@@ -30,6 +32,8 @@
 #define TREE_DIR_MODE 0755
 #define FILE_MODE     0600
 #define SPOOL_BYTES   (256U << 10)
+/* Source: num_format_size() */
+#define SIZE_TEXT_BYTES 16
 
 /**
  * struct adding - one run; ended by adding_done().
@@ -241,13 +245,36 @@ static int publish(struct adding *a, struct dyno_err *err)
 	return 0;
 }
 
+/* What a slug that did not fit needs: more than there was before the first byte of it. */
+static void tell_need(const struct adding *a, const struct statvfs *before, struct dyno_err *err)
+{
+	char size[SIZE_TEXT_BYTES];
+
+	if (!err)
+		return;
+	if (err->num == EDQUOT)
+		err_context(err, "the slug needs more than the quota leaves in %s",
+			    a->store->data_dir);
+	if (err->num != ENOSPC)
+		return;
+	(void)num_format_size(size, (uint64_t)before->f_bavail * before->f_frsize);
+	if (before->f_files > 0)
+		err_context(err, "the slug needs more than the %s and %llu inodes free in %s", size,
+			    (unsigned long long)before->f_favail, a->store->data_dir);
+	else
+		err_context(err, "the slug needs more than the %s free in %s", size,
+			    a->store->data_dir);
+}
+
 static int unpack(struct adding *a, struct store_entry *ret, struct dyno_err *err)
 {
 	struct unpack_go go = {.drop = a->store->owner == 0};
 	const char *damage = "";
+	struct statvfs room = {0};
 	struct unpack_msg msg;
 	int r;
 
+	(void)fstatvfs(a->tmp_fd, &room); /* for a message; zeros say enough */
 	go.uid = go.drop ? uid_for_digest(a->sha256) : a->store->owner;
 	go.gid = go.uid;
 	if (go.drop && fchown(a->stage_fd, go.uid, go.gid) < 0) {
@@ -267,8 +294,10 @@ static int unpack(struct adding *a, struct store_entry *ret, struct dyno_err *er
 		r = write_complete(a, &msg.u.done, err);
 	if (r == 0)
 		r = publish(a, err);
-	if (r < 0)
+	if (r < 0) {
+		tell_need(a, &room, err);
 		return r;
+	}
 
 	/* Still under the lock of the digest, so nobody can have removed it. */
 	r = store_entry_open(a->store, a->sha256, ret, &damage, err);

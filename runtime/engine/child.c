@@ -360,8 +360,13 @@ static int make_overlay(const struct launch *l, const char *lower, const char *u
 		.is_volatile = l->spec->root.upper == SPEC_UPPER_DISK,
 		.attrs = ATTRS_TENANT,
 	};
+	int fd = mounts_overlay(&plan, err);
 
-	return mounts_overlay(&plan, err);
+	/* No xattrs, no whiteouts, an overlay itself: whatever it is, the kernel says "invalid". */
+	if (fd == -EINVAL && plan.is_volatile)
+		err_hint(err, "the file system of --data-dir may not take an overlay's writes: "
+			      "use --scratch tmpfs, or another --data-dir");
+	return fd;
 }
 
 static int step_overlay(struct launch *l, struct dyno_err *err)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -344,6 +345,17 @@ static void explain_end(struct run *run, int r, const struct dyno_outcome *out,
 		monitor_log(&run->plan, "Warning: %s", text);
 }
 
+/* The child knows a failed call; only here is known what the user can choose instead. */
+static void hint_scratch(const struct run *run, struct dyno_err *err)
+{
+	if (run->copy.path)
+		err_hint(err, "keep slugs where ids can be mapped, with --data-dir on ext4 or xfs");
+	else if (run->scratch.path)
+		err_hint(err, "choose another place with --data-dir, or --scratch tmpfs");
+	else
+		err_hint(err, "give the dyno more room: --scratch tmpfs:SIZE:INODES");
+}
+
 static int launch_once(struct run *run, int signal_fd, struct dyno_outcome *ret,
 		       struct dyno_err *err)
 {
@@ -388,6 +400,8 @@ static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome 
 		r = launch_on_copy(run, signal_fd, ret, err);
 	explain_end(run, r, ret, err);
 	if (r < 0) {
+		if (err->kind == ERR_SCRATCH && !err->hint[0])
+			hint_scratch(run, err);
 		if (err->stage)
 			err_context(err, "launch step %s", step_name(err->stage));
 		monitor_log(&run->plan, "State changed from starting to crashed");
