@@ -147,7 +147,7 @@ except OSError as error:
     if error.errno != errno.EPERM:
         print("TIOCSTI", error)
 print("done")'
-	[ "$output" = done ]
+	[ "$output" = "done" ]
 }
 
 @test "on the host the dyno's user is nobody else, and two dynos are two users (C1.10, T39)" {

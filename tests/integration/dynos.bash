@@ -13,7 +13,7 @@
 #   refused CLASS STATUS             `run --separate-stderr` failed so, and said nothing else
 #   pid1, inhabitants PID1           processes of a dyno, as the host numbers them
 #   deserted PID...                  none of these is alive
-# shellcheck disable=SC2154 # stderr and output are set by bats
+# shellcheck disable=SC2034,SC2154 # variables set for the tests, and by bats
 
 # The user's own program before a command, for places where a function cannot stand.
 user=()
@@ -45,7 +45,8 @@ put() {
 
 begin() {
 	out=$BATS_TEST_TMPDIR/out err=$BATS_TEST_TMPDIR/err
-	: >"$out" >"$err"
+	: >"$out"
+	: >"$err"
 	(exec 3>&- && exec "${user[@]}" "$DYNO" run "$@" <"${stdin:-/dev/null}" >"$out" 2>"$err") &
 	pid=$!
 }
