@@ -78,7 +78,8 @@ int store_entry_open(struct store *store, const uint8_t *sha256, struct store_en
 		     const char **ret_damage, struct dyno_err *err);
 
 /** store_entry_evict() - take an entry out of the store and remove it; the caller holds the lock
- * of its digest. Errors: -EBUSY without a report while it is in use. */
+ * of its digest, or a full disk has no room for one. Errors: -EBUSY without a report while it is
+ * in use. */
 int store_entry_evict(struct store *store, const uint8_t *sha256, struct dyno_err *err);
 
 /* ---- the index ------------------------------------------------------------------------------ */

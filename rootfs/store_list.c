@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/num.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "rootfs/stack.h"
 #include "rootfs/store_dir.h"
@@ -317,9 +318,42 @@ int store_verify(struct store *store, const char *digest, const char *libexec_di
 
 /* ---- removing ------------------------------------------------------------------------------- */
 
-int store_entry_evict(struct store *store, const uint8_t *sha256, struct dyno_err *err)
+/* Whether the directory that was locked still has the name: another remover may have been faster,
+ * and an adder after it. */
+static bool is_current(struct store *store, const char *path, int fd)
+{
+	struct stat held, named;
+
+	return fstat(fd, &held) == 0 &&
+	       fstatat(store->data_fd, path, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+/* Remove an entry without its mark out of sight, so that its name is free at once; where a quota
+ * leaves no room for another name (btrfs), where it stands. */
+static int remove_tree(struct store *store, const uint8_t *sha256, struct dyno_err *err)
 {
 	char path[ENTRY_PATH_BYTES], gone[TMP_NAME_BYTES + 8], name[TMP_NAME_BYTES];
+	_cleanup_close_ int slugs_fd = -EBADF;
+	int r;
+
+	(void)store_entry_path(sha256, path);
+	store_random_name(name);
+	(void)str_fmt(gone, sizeof(gone), STORE_TMP "/%s", name);
+	if (renameat(store->data_fd, path, store->data_fd, gone) == 0) {
+		r = store_tmp_remove(store, name);
+		return r < 0 ? store_io_error(store, err, -r, "remove", gone) : 0;
+	}
+	if (errno != ENOSPC && errno != EDQUOT)
+		return store_io_error(store, err, errno, "remove", path);
+	slugs_fd = openat(store->data_fd, STORE_SLUGS, DIR_FLAGS);
+	r = slugs_fd < 0 ? -errno : path_remove_tree(slugs_fd, path + STRLEN(STORE_SLUGS "/"));
+	return r < 0 ? store_io_error(store, err, -r, "remove", path) : 0;
+}
+
+int store_entry_evict(struct store *store, const uint8_t *sha256, struct dyno_err *err)
+{
+	char path[ENTRY_PATH_BYTES];
 	_cleanup_close_ int fd = -EBADF;
 	int r = store_prepare(store, err);
 
@@ -332,15 +366,11 @@ int store_entry_evict(struct store *store, const uint8_t *sha256, struct dyno_er
 	/* What is no directory has no lock either, and goes as it is. */
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	if (fd >= 0 && !is_current(store, path, fd))
+		return 0;
 	if (fd >= 0 && unlinkat(fd, ENTRY_COMPLETE, 0) < 0 && errno != ENOENT && errno != EISDIR)
 		return store_io_error(store, err, errno, "remove the mark of", path);
-
-	store_random_name(name);
-	(void)str_fmt(gone, sizeof(gone), STORE_TMP "/%s", name);
-	if (renameat(store->data_fd, path, store->data_fd, gone) < 0)
-		return store_io_error(store, err, errno, "remove", path);
-	r = store_tmp_remove(store, name);
-	return r < 0 ? store_io_error(store, err, -r, "remove", gone) : 0;
+	return remove_tree(store, sha256, err);
 }
 
 /* Forget every archive whose link leads to an entry that is not there. Return: how many. */
@@ -374,7 +404,9 @@ static int remove_locked(struct store *store, const uint8_t *sha256, struct dyno
 	if (r < 0)
 		return r;
 	r = store_lock(store, store_entry_name(sha256, name), &lock_fd, err);
-	if (r < 0)
+	/* A full disk must not forbid what makes room on it.  The lock of the digest spares adders
+	 * an error; what keeps removers apart is the lock on the entry itself. */
+	if (r < 0 && r != -ENOSPC && r != -EDQUOT)
 		return r;
 	r = store_entry_evict(store, sha256, err);
 	if (r == -EBUSY)
