@@ -133,6 +133,7 @@ int run_copy_layer(struct run *run, struct dyno_err *err)
 	const uint32_t host_uid = run->base + run->uid;
 	const struct scratch_want want = {
 		.kind = DYNO_SCRATCH_DISK,
+		.plain = true,
 		/* No app's name begins with "+": gc can tell it from the dyno's own scratch. */
 		.name = arena_fmt(&run->arena, SCRATCH_COPY "%s", run->leaf_name),
 	};

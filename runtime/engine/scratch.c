@@ -15,12 +15,22 @@
 #include "base/str.h"
 
 #define SCRATCH_DIR "scratch"
+
+/* Where an upper layer takes no attributes an overlay mounts all the same, and then fails the
+ * removal of every directory of a lower layer.  Source: fs/overlayfs/super.c, "noxattr" */
+static int probe_xattr(int fd, bool rootless)
+{
+	const char *name = rootless ? "user.overlay.probe" : "trusted.overlay.probe";
+
+	return fsetxattr(fd, name, "", 0, 0) < 0 ? -errno : 0;
+}
+
 /* A memfd lives on the kernel's own tmpfs: what it takes, every tmpfs takes. */
 static bool tmpfs_takes_user_xattr(void)
 {
 	_cleanup_close_ int fd = memfd_create("probe", MFD_CLOEXEC);
 
-	return fd >= 0 && fsetxattr(fd, "user.overlay.probe", "", 0, 0) == 0;
+	return fd >= 0 && probe_xattr(fd, true) == 0;
 }
 
 /* Return: the directory of all scratches, made where it is missing; -errno. */
@@ -43,18 +53,27 @@ int scratch_remove(struct store *store, const char *name)
 	return path_remove_tree(all, name);
 }
 
-static int make_dir(struct store *store, const char *name)
+static int make_dir(struct store *store, const struct scratch_want *want)
 {
 	_cleanup_close_ int all = open_all(store, true);
+	_cleanup_close_ int fd = -EBADF;
 	int r;
 
 	if (all < 0)
 		return all;
 	/* The name is ours by lock: what stands there is the remain of a dead launcher. */
-	r = path_remove_tree(all, name);
+	r = path_remove_tree(all, want->name);
 	if (r < 0)
 		return r;
-	return mkdirat(all, name, 0700) < 0 ? -errno : 0;
+	if (mkdirat(all, want->name, 0700) < 0)
+		return -errno;
+	if (want->plain)
+		return 0;
+	fd = openat(all, want->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = fd < 0 ? -errno : probe_xattr(fd, want->rootless);
+	if (r < 0)
+		(void)unlinkat(all, want->name, AT_REMOVEDIR); /* ours, and empty */
+	return r;
 }
 
 int scratch_make(struct store *store, const struct scratch_want *want, struct arena *arena,
@@ -74,7 +93,7 @@ int scratch_make(struct store *store, const struct scratch_want *want, struct ar
 	path = arena_fmt(arena, "%s/" SCRATCH_DIR "/%s", store->data_dir, want->name);
 	if (!path)
 		return err_set(err, ERR_MEMORY, ENOMEM, "name the scratch");
-	r = make_dir(store, want->name);
+	r = make_dir(store, want);
 	if (r < 0) {
 		err_set(err, ERR_SCRATCH, -r, "make the scratch %s", path);
 		err_hint(err, "choose another place with --data-dir, or --scratch tmpfs");

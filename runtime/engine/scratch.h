@@ -20,6 +20,7 @@
  * @kind: as the user said
  * @bytes, @inodes: limits as the user said; 0: none
  * @rootless: tmpfs is only fit where it takes user.* attributes (6.6); else it is disk
+ * @plain: files are only kept there: no overlay writes to it, with the attributes it needs
  * @name: directory name, unique among live dynos: that of the control group
  */
 struct scratch_want {
@@ -27,6 +28,7 @@ struct scratch_want {
 	uint64_t bytes;
 	uint64_t inodes;
 	bool rootless;
+	bool plain;
 	const char *name;
 };
 
