@@ -82,11 +82,21 @@ lib_setup() {
 		chmod 755 "$BATS_RUN_TMPDIR"
 		chown "$USER_ID:$USER_ID" "$BATS_TEST_TMPDIR"
 	fi
+	LIB_JOBS=" $(jobs -p | tr '\n' ' ') "
 	"$TOP/tests/helpers/residue" snapshot "$BATS_TEST_TMPDIR/before"
 }
 
+# A failed test may have left a job: it is reported, and then ended, as bats would wait for it.
+# bats has jobs of its own, from before.
 lib_teardown() {
-	"$TOP/tests/helpers/residue" compare "$BATS_TEST_TMPDIR/before"
+	local clean=0 job
+	"$TOP/tests/helpers/residue" compare "$BATS_TEST_TMPDIR/before" || clean=$?
+	for job in $(jobs -p); do
+		[[ "$LIB_JOBS" != *" $job "* ]] || continue
+		pkill -KILL -P "$job" || :
+		kill -KILL "$job" 2>/dev/null || :
+	done
+	return "$clean"
 }
 
 as_user() {
