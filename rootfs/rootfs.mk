@@ -24,3 +24,14 @@ $(O)/gen/stack_host_conf.h: rootfs/stack/host.conf
 	@mkdir -p $(@D)
 	$(call say,GEN,$@){ echo 'static const char stack_host_conf[] ='; \
 		sed -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $<; echo ';'; } > $@.tmp && mv $@.tmp $@
+
+# Tests of the unpacker's parts link them; those of the store run the helpers beside them.
+$(O)/unit/test_unpack: $(UNPACK_LIB)
+$(O)/unit/test_unpack: DYNO_LIBS += $(CORE_LIB) $(UNPACK_LIBS)
+$(O)/unit/test_store: $(O)/dyno-unpack $(O)/dyno-pack
+
+# The fuzzer drives the whole reader.  Its libraries are shared ones: they stand before the objects.
+FUZZ_UNPACK := $(filter-out rootfs/unpack.c rootfs/unpack_cage.c rootfs/unpack_verify.c,$(UNPACK_SRC)) \
+	rootfs/manifest.c
+$(O)/fuzz/fuzz_unpack: $(call obj,$(FUZZ_UNPACK))
+$(O)/fuzz/fuzz_unpack: LDFLAGS += -Wl,--no-as-needed -larchive -lnettle -lzstd -llzma -lisal -pthread

@@ -296,7 +296,9 @@ static int zstd_consume(ZSTD_DStream *zs, ZSTD_inBuffer *in, ZSTD_outBuffer *out
 			out->dst = next;
 			out->pos = 0;
 		}
-		if (in->pos == in->size && !full)
+		/* After a frame's end nothing is held back, and to ask once more would begin
+		 * another frame, of which there is nothing. */
+		if (in->pos == in->size && (!full || code == 0))
 			return 0;
 	}
 }
