@@ -82,8 +82,7 @@ struct dyno_host_opts {
 	void *data;
 };
 
-int dyno_host_open(const struct dyno_host_opts *opts, struct dyno_host **ret,
-		   struct dyno_err *err);
+int dyno_host_open(const struct dyno_host_opts *opts, struct dyno_host **ret, struct dyno_err *err);
 void dyno_host_free(struct dyno_host *host);
 
 /* ---- slugs --------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +41,12 @@ static int own_directory(char *buf, size_t size)
 	return 0;
 }
 
+/* A choice between places, not a check of rights: the exec that follows has the last word. */
+static bool is_there(const char *path)
+{
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
 int store_helper_find(const char *libexec_dir, const char *name, char *buf, size_t size,
 		      struct dyno_err *err)
 {
@@ -47,7 +54,7 @@ int store_helper_find(const char *libexec_dir, const char *name, char *buf, size
 	int r;
 
 	if (libexec_dir) {
-		if (str_fmt(buf, size, "%s/%s", libexec_dir, name) < size && access(buf, X_OK) == 0)
+		if (str_fmt(buf, size, "%s/%s", libexec_dir, name) < size && is_there(buf))
 			return 0;
 		return err_set(err, ERR_HELPER, errno, "find the helper program %s/%s", libexec_dir,
 			       name);
@@ -57,7 +64,7 @@ int store_helper_find(const char *libexec_dir, const char *name, char *buf, size
 		return err_set(err, ERR_HELPER, -r, "find the directory of the executable");
 	for (size_t i = 0; i < ARRAY_SIZE(helper_places); i++)
 		if (str_fmt(buf, size, "%s%s%s", own, helper_places[i], name) < size &&
-		    access(buf, X_OK) == 0)
+		    is_there(buf))
 			return 0;
 	(void)err_set(err, ERR_HELPER, ENOENT, "find the helper program %s beside %s", name, own);
 	err_hint(err, "install dyno as a whole, or name the directory with DYNO_CFG_LIBEXEC_DIR");

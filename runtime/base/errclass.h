@@ -16,15 +16,18 @@
 	ERR(3, ERR_MEMORY, "host.memory", 125, "the host gave no memory")                          \
 	ERR(4, ERR_IO, "host.io", 125, "a system call on the host failed")                         \
 	ERR(5, ERR_HOST_LIMIT, "host.limit", 125, "a limit of the host or of the caller was met")  \
-	ERR(10, ERR_SLUG_OPEN, "slug.open", 125, "the slug cannot be opened or is of a wrong kind") \
+	ERR(10, ERR_SLUG_OPEN, "slug.open", 125,                                                   \
+	    "the slug cannot be opened or is of a wrong kind")                                     \
 	ERR(11, ERR_SLUG_FORMAT, "slug.format", 125, "the slug is not an archive that dyno reads") \
 	ERR(12, ERR_SLUG_TRUNCATED, "slug.truncated", 125, "the slug ends too early")              \
 	ERR(13, ERR_SLUG_PATH, "slug.path", 125, "a member of the slug would leave its tree")      \
 	ERR(14, ERR_SLUG_TYPE, "slug.type", 125, "a member of the slug is of a kind not allowed")  \
-	ERR(15, ERR_SLUG_LIMIT, "slug.limit", 125, "the slug exceeds a cap on size, count or depth") \
-	ERR(16, ERR_SLUG_DIGEST, "slug.digest", 125, "the slug's checksum is not the expected one") \
+	ERR(15, ERR_SLUG_LIMIT, "slug.limit", 125,                                                 \
+	    "the slug exceeds a cap on size, count or depth")                                      \
+	ERR(16, ERR_SLUG_DIGEST, "slug.digest", 125,                                               \
+	    "the slug's checksum is not the expected one")                                         \
 	ERR(17, ERR_SLUG_LINK, "slug.link", 125, "a link in the slug has no target within it")     \
-	ERR(18, ERR_SLUG_DUPLICATE, "slug.duplicate", 125, "a member is named twice in two kinds")  \
+	ERR(18, ERR_SLUG_DUPLICATE, "slug.duplicate", 125, "a member is named twice in two kinds") \
 	ERR(19, ERR_SLUG_EMPTY, "slug.empty", 125, "the slug holds no app")                        \
 	ERR(20, ERR_SLUG_CHANGED, "slug.changed", 125, "the slug changed while it was read")       \
 	ERR(30, ERR_STORE_DAMAGED, "store.damaged", 125, "a store entry is not what it was")       \
@@ -32,8 +35,10 @@
 	ERR(32, ERR_STORE_BUSY, "store.busy", 125, "a running dyno uses the store entry")          \
 	ERR(33, ERR_STORE_IO, "store.io", 125, "the slug store cannot be read or written")         \
 	ERR(40, ERR_PROCFILE, "procfile.syntax", 125, "the Procfile cannot be read")               \
-	ERR(41, ERR_PROCFILE_MISSING, "procfile.missing", 125, "the slug defines no process types") \
-	ERR(42, ERR_PROCFILE_TYPE, "procfile.no-such-type", 125, "the slug has no such process type") \
+	ERR(41, ERR_PROCFILE_MISSING, "procfile.missing", 125,                                     \
+	    "the slug defines no process types")                                                   \
+	ERR(42, ERR_PROCFILE_TYPE, "procfile.no-such-type", 125,                                   \
+	    "the slug has no such process type")                                                   \
 	ERR(43, ERR_ENV_KEY, "env.key", 125, "a config var's name is not allowed")                 \
 	ERR(44, ERR_ENV_SYNTAX, "env.syntax", 125, "an env file cannot be read")                   \
 	ERR(45, ERR_ENV_SIZE, "env.size", 125, "the environment is larger than the kernel takes")  \
@@ -41,11 +46,14 @@
 	ERR(47, ERR_NAME_TAKEN, "name.taken", 125, "a live dyno of the app has that name")         \
 	ERR(48, ERR_NOT_FOUND, "dyno.not-found", 1, "no dyno of that name")                        \
 	ERR(50, ERR_STACK, "stack.unusable", 125, "the stack is missing or cannot be used")        \
-	ERR(60, ERR_KERNEL, "host.kernel", 125, "the kernel lacks something dyno cannot do without") \
+	ERR(60, ERR_KERNEL, "host.kernel", 125,                                                    \
+	    "the kernel lacks something dyno cannot do without")                                   \
 	ERR(61, ERR_USERNS, "host.userns", 125, "a user namespace cannot be made")                 \
 	ERR(62, ERR_USERNS_SYSCTL, "host.userns-sysctl", 125, "a sysctl forbids user namespaces")  \
-	ERR(63, ERR_USERNS_APPARMOR, "host.userns-apparmor", 125, "AppArmor forbids user namespaces") \
-	ERR(64, ERR_USERNS_LIMIT, "host.userns-limit", 125, "the limit of user namespaces is reached") \
+	ERR(63, ERR_USERNS_APPARMOR, "host.userns-apparmor", 125,                                  \
+	    "AppArmor forbids user namespaces")                                                    \
+	ERR(64, ERR_USERNS_LIMIT, "host.userns-limit", 125,                                        \
+	    "the limit of user namespaces is reached")                                             \
 	ERR(65, ERR_USERNS_SECCOMP, "host.userns-seccomp", 125, "a seccomp filter forbids them")   \
 	ERR(66, ERR_IDS, "host.ids", 125, "no free range of user ids")                             \
 	ERR(67, ERR_IDMAP, "host.idmap", 125, "a file system does not take an id map")             \
@@ -54,7 +62,8 @@
 	ERR(72, ERR_LAUNCH, "launch.step", 125, "a step of the launch failed")                     \
 	ERR(73, ERR_LAUNCH_TIMEOUT, "launch.timeout", 125, "the launch did not end in time (R99)") \
 	ERR(74, ERR_LAUNCH_LOST, "launch.lost", 125, "the launching process died without a word")  \
-	ERR(75, ERR_SCRATCH, "launch.scratch", 125, "the place for the dyno's writes cannot be made") \
+	ERR(75, ERR_SCRATCH, "launch.scratch", 125,                                                \
+	    "the place for the dyno's writes cannot be made")                                      \
 	ERR(76, ERR_EXEC_PERM, "exec.not-executable", 126, "the command cannot be executed")       \
 	ERR(77, ERR_EXEC_MISSING, "exec.not-found", 127, "the command was not found")              \
 	ERR(80, ERR_PORT, "port.unavailable", 125, "the port is taken or none is free")            \

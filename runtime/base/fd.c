@@ -215,7 +215,7 @@ int fd_ensure_stdio(void)
 			continue;
 
 		/* The lowest free number is i.  Not close-on-exec: it is meant to be inherited. */
-		fd = open("/dev/null", O_RDWR | O_NOCTTY);
+		fd = open("/dev/null", O_RDWR | O_NOCTTY); /* lint: stdio is inherited */
 		if (fd < 0)
 			return -errno;
 		if (fd != i) {

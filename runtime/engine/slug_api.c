@@ -4,6 +4,7 @@
  * trees.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -134,7 +135,7 @@ static bool means_digest(struct store *store, const char *which)
 
 	if (str_starts(which, "sha256:"))
 		return true;
-	return is_hex(which) && access(which, F_OK) < 0 &&
+	return is_hex(which) && faccessat(AT_FDCWD, which, F_OK, 0) < 0 &&
 	       store_resolve(store, which, digest, NULL) == 0;
 }
 

@@ -296,7 +296,7 @@ int state_tag(int run_fd, char tag[STATE_TAG_BYTES])
 {
 	uint32_t hash = 2166136261U; /* FNV-1a, 32 bits */
 	uint64_t words[2];
-	const unsigned char *p = (const unsigned char *)words;
+	const unsigned char *p;
 	struct stat st;
 	size_t i;
 
@@ -304,6 +304,7 @@ int state_tag(int run_fd, char tag[STATE_TAG_BYTES])
 		return -errno;
 	words[0] = st.st_dev;
 	words[1] = st.st_ino;
+	p = (const unsigned char *)words;
 	for (i = 0; i < sizeof(words); i++)
 		hash = (hash ^ p[i]) * 16777619U;
 	str_fmt(tag, STATE_TAG_BYTES, "%08x", hash);
