@@ -12,7 +12,7 @@
 
 /* Sources a monitor may hold: status channels of two generations, signals, logs, clients. */
 #define LOOP_MAX_SOURCES 64
-#define LOOP_MAX_TIMERS  16
+#define LOOP_MAX_TIMERS	 16
 
 struct loop;
 
