@@ -15,8 +15,10 @@ cd "$(dirname "$0")/../.."
 build=$(realpath "${1:-build}")
 rounds=${ROUNDS:-400} lone=${LONE:-60}
 work=$(mktemp -d /tmp/dyno-bench.XXXXXX)
-trap 'rm -rf "$work"' EXIT
-export DYNO_CFG_RUN_DIR=$work/run DYNO_CFG_DATA_DIR=$work/data
+# The run directory is in memory, as /run is on every host that systemd has booted.
+run=$(mktemp -d /dev/shm/dyno-bench.XXXXXX)
+trap 'rm -rf "$work" "$run"' EXIT
+export DYNO_CFG_RUN_DIR=$run DYNO_CFG_DATA_DIR=$work/data
 [ "$(id -u)" = 0 ] || {
 	echo "start.sh: only root has the peers' and the floor's rights" >&2
 	exit 1
@@ -28,9 +30,9 @@ digest=$("$build/dyno" slug add "$build/slugs/shapes.tgz")
 slug=$work/data/slugs/sha256-${digest#sha256:}/root
 stack=$(echo "$work"/data/stacks/host-*/root)
 [ -d "$slug/app" ] && [ -d "$stack" ]
-mkdir "$work/floor"
+mkdir "$run/floor"
 floor=("$build/bench/floor" -b /usr)
-layers=("$slug" "$stack" "$work/floor")
+layers=("$slug" "$stack" "$run/floor")
 
 # A bundle for crun: the stack's skeleton, /usr, the app, and the same policy as allowed names.
 mkdir -p "$work/bundle/rootfs"
