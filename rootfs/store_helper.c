@@ -67,7 +67,8 @@ int store_helper_find(const char *libexec_dir, const char *name, char *buf, size
 		    is_there(buf))
 			return 0;
 	(void)err_set(err, ERR_HELPER, ENOENT, "find the helper program %s beside %s", name, own);
-	err_hint(err, "install dyno as a whole, or name the directory with DYNO_CFG_LIBEXEC_DIR");
+	err_hint(err,
+		 "install dyno as a whole: `make install`, or run it from its build directory");
 	return -ENOENT;
 }
 

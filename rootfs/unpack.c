@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <locale.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <nettle/sha2.h>
@@ -70,35 +70,87 @@ static void on_tick(void *data)
 	say_progress(p, source_consumed(p->source));
 }
 
-static int hash_archive(uint64_t *ret_size, uint8_t ret[UNPACK_SHA256_BYTES], struct dyno_err *err)
-{
-	_cleanup_free_ uint8_t *buffer = malloc(HASH_READ_BYTES);
-	struct progress progress = {0};
+/**
+ * struct hashing - the archive being read for the first time.
+ * @file: its bytes, kept where they are few enough
+ * @buffer: to read into where they are not
+ */
+struct hashing {
+	struct source_file file;
+	uint8_t *buffer;
 	struct sha256_ctx sha;
-	uint64_t at = 0;
-	struct stat st;
-	ssize_t n;
+	uint8_t sha256[UNPACK_SHA256_BYTES];
+};
 
-	if (!buffer)
-		return err_set(err, ERR_MEMORY, ENOMEM, "allocate for hashing");
-	if (fstat(UNPACK_FD_ARCHIVE, &st) < 0)
-		return err_set(err, ERR_SLUG_OPEN, errno, "stat the slug");
-	progress.total_bytes = (uint64_t)st.st_size;
-	sha256_init(&sha);
-	while ((n = pread(UNPACK_FD_ARCHIVE, buffer, HASH_READ_BYTES, (off_t)at)) != 0) {
+/* Memory for the whole archive.  Where it cannot be had the archive is read twice. */
+static uint8_t *keep_memory(uint64_t size)
+{
+	void *memory;
+
+	if (size == 0 || size > UNPACK_KEEP_MAX_BYTES)
+		return NULL;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	(void)madvise(memory, size, MADV_HUGEPAGE); /* only faster */
+	return memory;
+}
+
+static int changed(struct dyno_err *err)
+{
+	return err_set(err, ERR_SLUG_CHANGED, 0, "the slug changed while it was read");
+}
+
+static int hash_pieces(struct hashing *h, uint8_t *memory, struct dyno_err *err)
+{
+	struct progress progress = {.total_bytes = h->file.size};
+	uint64_t at = 0;
+
+	for (;;) {
+		uint8_t *to = memory ? memory + at : h->buffer;
+		uint64_t room = memory ? h->file.size - at : HASH_READ_BYTES;
+		ssize_t n =
+			pread(h->file.fd, to, MIN_OF(room, (uint64_t)HASH_READ_BYTES), (off_t)at);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return err_set(err, ERR_SLUG_OPEN, errno, "read the slug");
-		sha256_update(&sha, (size_t)n, buffer);
+		if (n == 0)
+			break;
+		sha256_update(&h->sha, (size_t)n, to);
 		at += (uint64_t)n;
 		if (at > UNPACK_ARCHIVE_MAX_BYTES)
 			return err_set(err, ERR_SLUG_LIMIT, 0, "the slug is larger than 2 GiB");
 		say_progress(&progress, at);
 	}
-	sha256_digest(&sha, UNPACK_SHA256_BYTES, ret);
-	*ret_size = at;
+	/* A file that grows is read up to its former size into memory, which is as good a moment
+	 * as any; one that shrank is not what it was. */
+	if (memory && at < h->file.size)
+		return changed(err);
+	h->file.size = at;
 	return 0;
+}
+
+static int hash_archive(struct hashing *h, struct dyno_err *err)
+{
+	uint8_t *memory;
+	struct stat st;
+	int r;
+
+	if (fstat(h->file.fd, &st) < 0)
+		return err_set(err, ERR_SLUG_OPEN, errno, "stat the slug");
+	h->file.size = (uint64_t)st.st_size;
+	memory = keep_memory(h->file.size);
+	h->buffer = memory ? NULL : malloc(HASH_READ_BYTES);
+	if (!memory && !h->buffer)
+		return err_set(err, ERR_MEMORY, ENOMEM, "allocate for hashing");
+	sha256_init(&h->sha);
+	r = hash_pieces(h, memory, err);
+	sha256_digest(&h->sha, UNPACK_SHA256_BYTES, h->sha256);
+	h->file.memory = memory;
+	free(take_ptr(&h->buffer));
+	return r;
 }
 
 /* Wait for the permission; a closed socket means that the digest was all there was to learn. */
@@ -154,10 +206,10 @@ static int write_end(struct tree *tree, const struct unpack_tar *job, struct unp
 	return 0;
 }
 
-static int unpack_into(struct source *source, uint64_t size, const uint8_t *digest,
-		       struct unpack_done *done, struct dyno_err *err)
+static int unpack_into(struct source *source, const struct hashing *first, struct unpack_done *done,
+		       struct dyno_err *err)
 {
-	struct progress progress = {.source = source, .total_bytes = size};
+	struct progress progress = {.source = source, .total_bytes = first->file.size};
 	uint8_t again[UNPACK_SHA256_BYTES];
 	struct unpack_tar job = {.source = source, .tick = on_tick, .data = &progress};
 	struct tree tree;
@@ -167,10 +219,10 @@ static int unpack_into(struct source *source, uint64_t size, const uint8_t *dige
 	job.tree = &tree;
 	source_start(source);
 	r = unpack_tar(&job, err);
-	if (r == 0) {
+	if (r == 0 && !first->file.memory) {
 		source_digest(source, again);
-		if (memcmp(again, digest, sizeof(again)) != 0)
-			r = err_set(err, ERR_SLUG_CHANGED, 0, "the slug changed while it was read");
+		if (memcmp(again, first->sha256, sizeof(again)) != 0)
+			r = changed(err);
 	}
 	if (r == 0)
 		r = write_end(&tree, &job, done, err);
@@ -183,13 +235,14 @@ static int mode_unpack(struct unpack_done *done, struct dyno_err *err)
 	struct unpack_msg msg = {.kind = UNPACK_MSG_DIGEST};
 	struct source *source = NULL;
 	struct cage cage = {.target_fd = UNPACK_FD_TARGET, .writes = true};
+	struct hashing first = {.file = {.fd = UNPACK_FD_ARCHIVE}};
 	struct unpack_go go;
-	uint64_t size;
 	int r;
 
-	r = hash_archive(&size, msg.u.digest, err);
+	r = hash_archive(&first, err);
 	if (r < 0)
 		return r;
+	memcpy(msg.u.digest, first.sha256, sizeof(first.sha256));
 	say(&msg);
 	if (!wait_go(&go))
 		_exit(EXIT_SUCCESS);
@@ -202,11 +255,11 @@ static int mode_unpack(struct unpack_done *done, struct dyno_err *err)
 	if (r == 0)
 		r = cage_enter(&cage, err);
 	if (r == 0)
-		r = source_open(UNPACK_FD_ARCHIVE, &source, err);
+		r = source_open(&first.file, &source, err);
 	if (r == 0)
 		r = cage_shut(err);
 	if (r == 0)
-		r = unpack_into(source, size, msg.u.digest, done, err);
+		r = unpack_into(source, &first, done, err);
 	source_free(source);
 	return r;
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <isa-l/igzip_lib.h>
 #include <lzma.h>
@@ -19,7 +18,6 @@ int decode_limit(struct dyno_err *err, const char *what)
 
 /* ---- what the file is ---------------------------------------------------------------------- */
 
-#define TAR_BLOCK	    512U
 #define TAR_CHECKSUM_OFFSET 148U
 #define TAR_CHECKSUM_BYTES  8U
 
@@ -68,7 +66,7 @@ static bool is_tar_header(const uint8_t *block)
 	int64_t sum = 0, signed_sum = 0, told = 0;
 	unsigned int i = TAR_CHECKSUM_OFFSET;
 
-	for (unsigned int k = 0; k < TAR_BLOCK; k++) {
+	for (unsigned int k = 0; k < DECODE_HEAD_BYTES; k++) {
 		bool blank =
 			k >= TAR_CHECKSUM_OFFSET && k < TAR_CHECKSUM_OFFSET + TAR_CHECKSUM_BYTES;
 
@@ -90,23 +88,15 @@ static bool all_zero(const uint8_t *p, size_t len)
 	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
 }
 
-int decode_recognise(int fd, enum decode_format *ret, struct dyno_err *err)
+int decode_recognise(const uint8_t *head, size_t len, enum decode_format *ret, struct dyno_err *err)
 {
-	uint8_t head[TAR_BLOCK];
-	ssize_t n;
-
-	do
-		n = pread(fd, head, sizeof(head), 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return err_set(err, ERR_SLUG_OPEN, errno, "read the slug");
-	if (n == 0)
+	if (len == 0)
 		return err_set(err, ERR_SLUG_FORMAT, 0, "the slug is an empty file");
 
 	for (size_t i = 0; i < ARRAY_SIZE(magics); i++) {
 		const struct magic *m = &magics[i];
 
-		if ((size_t)n < m->len || memcmp(head, m->bytes, m->len) != 0)
+		if (len < m->len || memcmp(head, m->bytes, m->len) != 0)
 			continue;
 		if (!m->refused) {
 			*ret = m->format;
@@ -117,11 +107,12 @@ int decode_recognise(int fd, enum decode_format *ret, struct dyno_err *err)
 		err_hint(err, "unpack it and make a slug with `dyno slug pack DIR`");
 		return -EINVAL;
 	}
-	if ((size_t)n < sizeof(head))
+	if (len < DECODE_HEAD_BYTES)
 		return err_set(
 			err, ERR_SLUG_FORMAT, 0,
-			"the slug is no archive: %zd bytes that are not gzip, zstd, xz or tar", n);
-	if (!is_tar_header(head) && !all_zero(head, sizeof(head))) {
+			"the slug is no archive: %zu bytes that are not gzip, zstd, xz or tar",
+			len);
+	if (!is_tar_header(head) && !all_zero(head, len)) {
 		(void)err_set(
 			err, ERR_SLUG_FORMAT, 0,
 			"the slug is not a tar archive, nor one compressed by gzip, zstd or xz");

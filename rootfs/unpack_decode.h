@@ -27,14 +27,19 @@ struct decode_io {
 	void *data;
 };
 
+/* Bytes that decode_recognise() looks at: the first block of a tar. */
+#define DECODE_HEAD_BYTES 512U
+
 /**
- * decode_recognise() - the format by the first bytes of @fd, by positioned reads.
+ * decode_recognise() - the format by the first bytes of a file.
+ * @head: the first @len bytes, DECODE_HEAD_BYTES unless the file is shorter
  *
  * A kind of file that people mistake for a slug (zip, bzip2, a disk image) is named, with the
  * command that makes a slug of it.
- * Return: 0, or -errno. Errors: ERR_SLUG_FORMAT, ERR_SLUG_OPEN.
+ * Return: 0, or -errno. Errors: ERR_SLUG_FORMAT.
  */
-int decode_recognise(int fd, enum decode_format *ret, struct dyno_err *err);
+int decode_recognise(const uint8_t *head, size_t len, enum decode_format *ret,
+		     struct dyno_err *err);
 
 /**
  * decode_run() - decompress everything; concatenated members are one stream.

@@ -25,8 +25,20 @@
 
 struct source;
 
-/** source_open() - set up for the file @fd (borrowed), make the thread; it waits on return. */
-int source_open(int fd, struct source **ret, struct dyno_err *err);
+/**
+ * struct source_file - the archive; borrowed by the source.
+ * @fd: a regular file
+ * @memory: its bytes, already hashed; NULL: they are read from @fd and hashed again
+ * @size: of @memory
+ */
+struct source_file {
+	int fd;
+	const uint8_t *memory;
+	uint64_t size;
+};
+
+/** source_open() - set up, and make the thread; it waits on return. */
+int source_open(const struct source_file *file, struct source **ret, struct dyno_err *err);
 
 /** source_start() - let the thread begin. */
 void source_start(struct source *s);
@@ -42,7 +54,8 @@ ssize_t source_next(struct source *s, const void **ret_data, struct dyno_err *er
 /** source_consumed() - compressed bytes taken so far. */
 uint64_t source_consumed(const struct source *s);
 
-/** source_digest() - sha256 of all compressed bytes; once, after source_next() gave 0. */
+/** source_digest() - sha256 of all that was read from the descriptor; once, after source_next()
+ * gave 0.  Of an archive in memory nothing is read, nor is there a need: ask only for others. */
 void source_digest(struct source *s, uint8_t ret[UNPACK_SHA256_BYTES]);
 
 /** source_free() - stop the thread and free everything; NULL is fine. */

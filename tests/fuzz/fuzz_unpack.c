@@ -22,6 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *made = mkdtemp(top);
 	int archive_fd = memfd_create("fuzz", MFD_CLOEXEC);
 	int top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct source_file file = {archive_fd, size % 2 ? data : NULL, size};
 	struct unpack_tar job = {0};
 	struct dyno_err err = {0};
 	struct tree tree;
@@ -32,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	root_fd = openat(top_fd, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	tree_init(&tree, root_fd, -1);
 	job.tree = &tree;
-	assert(source_open(archive_fd, &job.source, &err) == 0);
+	assert(source_open(&file, &job.source, &err) == 0);
 	source_start(job.source);
 	assert(unpack_tar(&job, &err) == 0 || err.kind != 0);
 	source_free(job.source);
