@@ -44,7 +44,7 @@ void launch_init(struct launch *l)
 		.proc_fd = -EBADF,
 		.dev_fd = -EBADF,
 		.host_proc_fd = -EBADF,
-		.fault = {.self_pidfd = -EBADF},
+		.fault = {.kill_fd = -EBADF},
 	};
 	for (i = 0; i < ARRAY_SIZE(l->owner_userns_fd); i++)
 		l->owner_userns_fd[i] = -EBADF;

@@ -289,8 +289,7 @@ static int plan_fault(struct run *run, struct dyno_err *err)
 	r = step_fault_parse(text, &run->launch.fault, err);
 	if (r < 0)
 		return r;
-	run->launch.fault.self_pidfd = pidfd_open(getpid(), 0);
-	return 0;
+	return step_fault_arm(&run->launch.fault, err);
 }
 #else
 static int plan_fault(struct run *run, struct dyno_err *err)

@@ -2,8 +2,8 @@
 #include "engine/step.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -43,7 +43,8 @@ static int inject(const struct step_fault *fault, unsigned int stage, struct dyn
 		return 0;
 	if (fault->num)
 		return err_set(err, ERR_LAUNCH, fault->num, "injected fault");
-	(void)syscall(SYS_pidfd_send_signal, fault->self_pidfd, SIGKILL, NULL, 0);
+	if (write(fault->kill_fd, "", 1) != 1)
+		return err_set(err, ERR_LAUNCH, errno, "kill the launcher");
 	return 0;
 }
 #else
@@ -116,5 +117,23 @@ int step_fault_parse(const char *text, struct step_fault *ret, struct dyno_err *
 		return err_set(err, ERR_USAGE, EINVAL, "DYNO_FAULT has a bad errno: %s", text);
 	ret->stage = (unsigned int)stage;
 	ret->num = (int)num;
+	return 0;
+}
+
+int step_fault_arm(struct step_fault *fault, struct dyno_err *err)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_set(err, ERR_IO, errno, "make a pipe");
+	if (fcntl(ends[0], F_SETOWN, getpid()) < 0 || fcntl(ends[0], F_SETSIG, SIGKILL) < 0 ||
+	    fcntl(ends[0], F_SETFL, O_ASYNC) < 0) {
+		int num = errno;
+
+		(void)close(ends[0]); /* never used */
+		(void)close(ends[1]);
+		return err_set(err, ERR_IO, num, "ask for a signal on a pipe");
+	}
+	fault->kill_fd = ends[1];
 	return 0;
 }

@@ -52,12 +52,13 @@ void steps_undo(const struct step *steps, size_t n, struct launch *launch);
  * struct step_fault - a fault to inject; the zero value is none.
  * @stage: number of the step, 0: none
  * @num: errno to fail with; 0: kill the launcher
- * @self_pidfd: of the launcher: the child has no other way to name its parent
+ * @kill_fd: a byte written to it kills the launcher, which the child cannot name from its pid
+ *           namespace; see step_fault_arm()
  */
 struct step_fault {
 	unsigned int stage;
 	int num;
-	int self_pidfd;
+	int kill_fd;
 };
 
 /**
@@ -65,5 +66,12 @@ struct step_fault {
  * Return: 0, or -EINVAL with ERR_USAGE.
  */
 int step_fault_parse(const char *text, struct step_fault *ret, struct dyno_err *err);
+
+/**
+ * step_fault_arm() - make @fault->kill_fd: the kernel sends SIGKILL to this process when somebody
+ * writes to it.  It and its other end stay open until the process ends.
+ * Return: 0, or -errno with ERR_IO.
+ */
+int step_fault_arm(struct step_fault *fault, struct dyno_err *err);
 
 #endif
