@@ -108,8 +108,8 @@ collect() {
 
 @test "without gc the next start of that name takes over what a killed launcher left (T41)" {
 	for scratch in tmpfs disk; do
-		for turn in 1 2 3; do
-			DYNO_FAULT=pivot:kill begin --scratch "$scratch" --name web.1 "$SHAPES" 'sleep 98761'
+		for step in overlay pivot exec; do
+			DYNO_FAULT=$step:kill begin --scratch "$scratch" --name web.1 "$SHAPES" 'sleep 98761'
 			finish 137
 		done
 		run -0 dyno run -q --scratch "$scratch" --name web.1 "$SHAPES" 'ls /tmp; echo "$DYNO"'
