@@ -331,6 +331,8 @@ static int open_archive(struct packing *p, struct dyno_err *err)
 	if (archive_write_set_format_gnutar(p->archive) < ARCHIVE_OK ||
 	    archive_write_add_filter_gzip(p->archive) < ARCHIVE_OK ||
 	    archive_write_set_options(p->archive, "gzip:!timestamp") < ARCHIVE_OK ||
+	    /* the compressed end is not filled up to a tape's block */
+	    archive_write_set_bytes_in_last_block(p->archive, 1) < ARCHIVE_OK ||
 	    archive_write_open(p->archive, p, NULL, on_write, NULL) < ARCHIVE_OK)
 		return archive_failed(p, err);
 	return 0;

@@ -39,6 +39,9 @@
 #define BOOT_TIMEOUT_MS 60000U
 #define GRACE_MS	30000U
 
+/* Source: contract 0.8 */
+#define LOG_SOURCE "heroku"
+
 /* Source: statfs(2), fuse_i.h; not in linux/magic.h of every release */
 #define FUSE_MAGIC 0x65735546
 
@@ -269,7 +272,7 @@ static void plan_monitor(struct run *run)
 		.grace_ms = run->opts->grace_ms ? run->opts->grace_ms : GRACE_MS,
 		.log = run->opts->log,
 		.log_data = run->opts->data,
-		.log_source = run->opts->log_source ? run->opts->log_source : "heroku",
+		.log_source = run->opts->log_source ? run->opts->log_source : LOG_SOURCE,
 	};
 	if (!run->plan.web || !shared)
 		return;
@@ -474,6 +477,16 @@ static void rebase_timing(struct dyno_timing *t)
 		t->at_ns[i] -= t->at_ns[0];
 }
 
+/* A wrong slug is told in the app's log too; it has no dyno's name yet but a wanted one. */
+static void log_wrong_slug(const struct run *run, const struct dyno_err *err)
+{
+	const char *source = run->opts->log_source ? run->opts->log_source : LOG_SOURCE;
+
+	if (err->kind == ERR_SLUG_DIGEST && run->opts->log)
+		run->opts->log(run->opts->data, source, run->opts->name ? run->opts->name : "run",
+			       err->msg);
+}
+
 DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opts,
 			 struct dyno_outcome *ret, struct dyno_err *err)
 {
@@ -490,7 +503,9 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opt
 	if (r < 0)
 		return r;
 	r = prepare(&run, err);
-	if (r == 0)
+	if (r < 0)
+		log_wrong_slug(&run, err);
+	else
 		r = launch_and_watch(&run, signal_fd, &out, err);
 	if (r == 0) {
 		str_fmt(out.app, sizeof(out.app), "%s", run.app);
