@@ -217,6 +217,18 @@ static int open_dir(struct walk *w, int dirfd, const char *path, int flags)
 	return fd;
 }
 
+/* Opens what an open directory has listed; whoever asks looks at the mount himself. */
+static int open_name(struct walk *w, int dirfd, const char *name)
+{
+	int fd;
+
+	do {
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = fd < 0 ? -errno : fd;
+	} while ((fd == -EMFILE || fd == -ENFILE) && give_way(w));
+	return fd;
+}
+
 /*
  * Reads a mark of an entry, "." for the directory itself.  The path goes through the descriptor's
  * link in /proc, which names the open directory and nothing else, and does not follow its last
@@ -593,7 +605,7 @@ static int open_lowers(struct walk *w, struct level *l, struct slot *s)
 			continue;
 		fd = open_dir(w, w->opts->lowers[i].fd, *path ? path : ".", O_PATH);
 		if (fd < 0)
-			return fd;
+			return fd == -ENOENT ? -ESTALE : fd; /* it was there a moment ago */
 		s->lower_fd[i] = fd;
 		if (is_opaque(w, fd))
 			l->lowers &= (uint8_t)((2U << i) - 1);
@@ -821,7 +833,7 @@ static int handle_dir(struct walk *w, struct entry *e)
 	bool opaque, merged;
 	int moved, r;
 
-	fd = open_dir(w, e->slot->upper_fd, e->name, O_RDONLY);
+	fd = open_name(w, e->slot->upper_fd, e->name);
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
 		return 0; /* gone, or replaced since its stat */
 	if (fd < 0) {
@@ -929,6 +941,9 @@ static int step(struct walk *w)
 	s = level_open(w, -EBADF, &r);
 	if (!s) {
 		level_leave(w);
+		/* Something on the way was replaced, or moved while the kernel walked. */
+		if (r == -ENOTDIR || r == -ELOOP || r == -EXDEV)
+			r = -ESTALE;
 		return r == -ENOENT ? 0 : level_unread(w, l, r);
 	}
 	r = next_name(l, s, &name);
