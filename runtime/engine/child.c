@@ -24,6 +24,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "engine/launch.h"
 #include "init/proto.h"
@@ -82,13 +83,11 @@ static int step_deadline(struct launch *l, struct dyno_err *err)
 {
 	struct sigaction sa = {.sa_handler = deadline_struck};
 	struct itimerval t = {.it_value = {.tv_sec = LAUNCH_TIMEOUT_MS / 1000}};
-	sigset_t set;
 
 	(void)l;
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	if (sigaction(SIGALRM, &sa, NULL) < 0 || sigprocmask(SIG_UNBLOCK, &set, NULL) < 0 ||
-	    setitimer(ITIMER_REAL, &t, NULL) < 0)
+	/* What the caller ignores would be ignored by the command too: exec keeps that. */
+	proc_reset_signals();
+	if (sigaction(SIGALRM, &sa, NULL) < 0 || setitimer(ITIMER_REAL, &t, NULL) < 0)
 		return err_set(err, ERR_LAUNCH, errno, "set the deadline of the launch");
 	return 0;
 }
