@@ -66,18 +66,9 @@ _Static_assert(UPPER_LOWERS_MAX <= 8, "one bit each in an uint8_t");
 /* The overlay's marks.  Source: fs/overlayfs/overlayfs.h, enum ovl_xattr */
 enum mark { MARK_OPAQUE, MARK_REDIRECT, MARK_METACOPY, MARK_WHITEOUT, MARK_ORIGIN, _MARK_MAX };
 
-static const char *const mark_names[2][_MARK_MAX] = {
-#define MARKS(prefix)                                         \
-	{                                                     \
-		[MARK_OPAQUE] = prefix ".overlay.opaque",     \
-		[MARK_REDIRECT] = prefix ".overlay.redirect", \
-		[MARK_METACOPY] = prefix ".overlay.metacopy", \
-		[MARK_WHITEOUT] = prefix ".overlay.whiteout", \
-		[MARK_ORIGIN] = prefix ".overlay.origin",     \
-	}
-	MARKS("trusted"),
-	MARKS("user"),
-#undef MARKS
+static const char *const mark_names[_MARK_MAX] = {
+	[MARK_OPAQUE] = "opaque",     [MARK_REDIRECT] = "redirect", [MARK_METACOPY] = "metacopy",
+	[MARK_WHITEOUT] = "whiteout", [MARK_ORIGIN] = "origin",
 };
 
 /* A directory on the way to where the walk is. */
@@ -239,10 +230,13 @@ static ssize_t mark_read(const struct walk *w, int dirfd, const char *name, enum
 			 char *buf, size_t size)
 {
 	char path[sizeof("/proc/self/fd/-2147483648/") + NAME_MAX];
+	char attribute[sizeof("trusted.overlay.") + STRLEN("metacopy")];
 	ssize_t n;
 
 	(void)str_fmt(path, sizeof(path), "/proc/self/fd/%d/%s", dirfd, name);
-	n = lgetxattr(path, mark_names[w->opts->userxattr][mark], buf, size);
+	(void)str_fmt(attribute, sizeof(attribute), "%s.overlay.%s",
+		      w->opts->userxattr ? "user" : "trusted", mark_names[mark]);
+	n = lgetxattr(path, attribute, buf, size);
 	return n < 0 ? -errno : n;
 }
 

@@ -33,6 +33,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/util.h"
@@ -60,6 +61,13 @@
 		(void)dprintf(2, "skip: %s: errno %d\n", what, errno); \
 		_exit(CHILD_SKIP);                                     \
 	} while (0)
+
+static bool long_run(void)
+{
+	const char *value = getenv("DYNO_LONG");
+
+	return value && str_eq(value, "1");
+}
 
 /* ---- a place of one's own -------------------------------------------------------------------- */
 
@@ -97,7 +105,7 @@ static void enter_place(const char *dir, bool rootless)
 		write_text("/proc/self/gid_map", map);
 	}
 	CHECK(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
-	CHECK(mount("tmpfs", dir, "tmpfs", 0, "mode=755,size=64m") == 0);
+	CHECK(mount("tmpfs", dir, "tmpfs", 0, "mode=755,size=256m") == 0);
 	CHECK(chdir(dir) == 0);
 	(void)umask(0);
 }
@@ -805,7 +813,7 @@ static void one_workload(const struct form *form, uint64_t seed, uint64_t counts
 static void child_workloads(const void *arg)
 {
 	const struct form *form = arg;
-	unsigned int n = getenv("DYNO_LONG") ? WORKLOADS_LONG : WORKLOADS;
+	unsigned int n = long_run() ? WORKLOADS_LONG : WORKLOADS;
 	uint64_t counts[_UPPER_KIND_MAX] = {0};
 	uint64_t began = clock_ms();
 
@@ -1203,6 +1211,64 @@ static void upper_walk__T60_mounts_links_and_holes__neither_entered_nor_counted(
 	in_place(true, child_foreign, NULL);
 }
 
+static int count_only(void *data, const struct upper_change *c)
+{
+	upper_totals_add(data, c);
+	return 0;
+}
+
+/* Twenty thousand files, two gigabytes, and room for the walk itself only. */
+static void child_large(const void *arg)
+{
+	static struct upper_totals totals;
+	struct upper_opts opts = {.userxattr = true, .compare_bytes = UINT64_MAX};
+	struct upper_layer lower = {.fd = -EBADF};
+	char statm[64] = "";
+	uint64_t pages = 0, began;
+	int fd, upper, status;
+
+	(void)arg;
+	make_layers();
+	for (unsigned int i = 0; i < 20000; i++) {
+		char path[64];
+
+		(void)str_fmt(path, sizeof(path), "upper/dir%u/sub%u", i / 1000, i / 100 % 10);
+		if (i % 100 == 0)
+			make_dir(path);
+		(void)str_fmt(path, sizeof(path), "upper/dir%u/sub%u/file%u", i / 1000,
+			      i / 100 % 10, i);
+		make_file(path, "x");
+		CHECK(truncate(path, 107374) == 0);
+	}
+	lower.fd = open_dir("l0");
+	opts.lowers = &lower;
+	opts.n_lowers = 1;
+	upper = open_dir("upper");
+	if (!DYNO_ASAN) { /* which needs memory of its own at any time */
+		struct rlimit as;
+
+		fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+		CHECK(fd >= 0 && fd_read_full(fd, statm, sizeof(statm) - 1) > 0);
+		close_fdp(&fd);
+		*strchr(statm, ' ') = '\0';
+		CHECK(num_parse_u64(statm, UINT64_MAX, &pages) == 0);
+		as.rlim_cur = as.rlim_max = pages * (uint64_t)getpagesize() + (512 << 10);
+		CHECK(setrlimit(RLIMIT_AS, &as) == 0);
+	}
+	began = clock_ns();
+	status = upper_walk(upper, &opts, count_only, &totals, NULL);
+	(void)dprintf(2, "20000 files in 220 directories: %llu us\n",
+		      (unsigned long long)((clock_ns() - began) / 1000));
+	CHECK(status == 0 && totals.files == 20000 && totals.dirs == 220);
+	CHECK(totals.bytes == 20000 * 4096 && totals.unread == 0);
+}
+
+static void upper_walk__T61_large_upper__in_half_a_megabyte(void **state)
+{
+	(void)state;
+	in_place(true, child_large, NULL);
+}
+
 /* Nobody in particular: a directory that its owner has shut. */
 static void child_shut(const void *arg)
 {
@@ -1258,7 +1324,7 @@ static void work_against_us(void)
 static void child_live(const void *arg)
 {
 	struct upper_opts opts = {.userxattr = true, .compare_bytes = 1 << 20};
-	uint64_t until = clock_ms() + (getenv("DYNO_LONG") ? 10000 : 500);
+	uint64_t until = clock_ms() + (long_run() ? 10000 : 500);
 	unsigned int walks = 0;
 	pid_t pid;
 
@@ -1423,6 +1489,7 @@ int main(void)
 		cmocka_unit_test(upper_walk__T27_deeper_than_a_path__constant_descriptors_and_said),
 		cmocka_unit_test(
 			upper_walk__T60_mounts_links_and_holes__neither_entered_nor_counted),
+		cmocka_unit_test(upper_walk__T61_large_upper__in_half_a_megabyte),
 		cmocka_unit_test(upper_walk__unreadable_directory__told_as_such),
 		cmocka_unit_test(upper_walk__tree_changes_meanwhile__never_out_of_it),
 		cmocka_unit_test(upper_walk__callback_says_stop__ends_with_its_word),
