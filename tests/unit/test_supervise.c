@@ -619,6 +619,46 @@ static void sup_step__old_one_crashes_in_preboot__new_one_takes_over(void **stat
 	forget(&p);
 }
 
+static void sup_step__commands_in_preboot__reach_both(void **state)
+{
+	static const struct {
+		bool marked; /* the old one was killed at the hard mark just before */
+		enum sup_event event;
+		const char *decision;
+	} cases[] = {
+		{false, SUP_STOP, "stop TERM#1 stop TERM#2"},
+		{false, SUP_RESTART, "restarting stop TERM#1 stop TERM#2"},
+		{false, SUP_SWAP, "restarting stop TERM#1 stop TERM#2"},
+		{false, SUP_TIME_LIMIT, "time-limit stop TERM#1 stop TERM#2"},
+		{false, SUP_CYCLE, ""},
+		{true, SUP_STOP, "stop TERM#2"},
+		{true, SUP_RESTART, "restarting stop TERM#2"},
+		{true, SUP_SWAP, "restarting stop TERM#2"},
+	};
+	struct play p;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_sbuf_ struct sbuf got = {0};
+		bool again = cases[i].event == SUP_RESTART || cases[i].event == SUP_SWAP;
+
+		begin_up(&p, WEB);
+		happen(&p, SUP_SWAP, 0);
+		if (cases[i].marked)
+			happen(&p, SUP_MEM_HARD, 1);
+		happen(&p, cases[i].event, 0);
+		describe(&p.last, &got);
+		assert_string_equal(sbuf_str(&got), cases[i].decision);
+		if (cases[i].event != SUP_CYCLE) {
+			leave(&p, 1, 143);
+			leave(&p, 2, 143);
+			assert_int_equal(p.s.front.state, again ? SUP_STARTING : SUP_DOWN);
+			assert_int_equal(p.s.launches, again ? 3 : 2);
+		}
+		forget(&p);
+	}
+}
+
 static void sup_step__stop_while_old_and_new_run__is_down_with_the_last(void **state)
 {
 	struct play p;
@@ -691,6 +731,14 @@ static void sup_step__stop_at_once__kills_what_lives(void **state)
 	describe(&p.last, &got);
 	assert_string_equal(sbuf_str(&got), "kill KILL#2 kill-rest KILL#1");
 	p.last = sup_step(&p.s, &now);
+	assert_int_equal(p.last.n, 0);
+	forget(&p);
+	/* What was killed before its command ran gets no signal after it. */
+	begin(&p, WEB);
+	start(&p);
+	p.last = sup_step(&p.s, &now);
+	assert_int_equal(p.last.n, 2);
+	happen(&p, SUP_LAUNCH_OK, 1);
 	assert_int_equal(p.last.n, 0);
 	forget(&p);
 }
@@ -804,6 +852,23 @@ static void sup_step__restart_policies__by_exit_code(void **state)
 		assert_int_equal(p.s.front.state, cases[i].then);
 		assert_int_equal(sup_deadline(&p.s) != SUP_NEVER, cases[i].again);
 		assert_int_equal(sup_idle(&p.s), !cases[i].again);
+		forget(&p);
+	}
+}
+
+static void sup_step__oom_behind_a_clean_exit__is_a_failure(void **state)
+{
+	const struct sup_event_info ev = {.event = SUP_EXIT, .gen = 1, .now_ms = T0, .oom = true};
+	static const unsigned int profiles[] = {ON_FAILURE, ZERO_OK};
+	struct play p;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(profiles); i++) {
+		begin_up(&p, profiles[i]);
+		note(&p, sup_step(&p.s, &ev));
+		assert_int_equal(recorded(&p), SUP_BY_OOM);
+		assert_int_equal(p.s.front.state, SUP_CRASHED);
+		assert_int_equal(p.s.backoff_at_ms, T0);
 		forget(&p);
 	}
 }
@@ -1011,6 +1076,7 @@ int main(void)
 		cmocka_unit_test(sup_step__preboot__serves_until_the_new_one_is_up_C6_12),
 		cmocka_unit_test(sup_step__preboot_that_fails__leaves_the_old_one),
 		cmocka_unit_test(sup_step__old_one_crashes_in_preboot__new_one_takes_over),
+		cmocka_unit_test(sup_step__commands_in_preboot__reach_both),
 		cmocka_unit_test(sup_step__stop_while_old_and_new_run__is_down_with_the_last),
 		cmocka_unit_test(sup_step__stop_and_restart_cross__the_last_word_counts),
 		cmocka_unit_test(sup_step__stop_at_once__kills_what_lives),
@@ -1019,6 +1085,7 @@ int main(void)
 		cmocka_unit_test(sup_step__crash_loop__backs_off_and_is_reset_C6_8),
 		cmocka_unit_test(sup_step__ten_thousand_crashes__are_all_counted),
 		cmocka_unit_test(sup_step__restart_policies__by_exit_code),
+		cmocka_unit_test(sup_step__oom_behind_a_clean_exit__is_a_failure),
 		cmocka_unit_test(sup_step__ends__have_their_reason),
 		cmocka_unit_test(sup_due__cycle__is_a_day_and_up_to_216_minutes_C6_7),
 		cmocka_unit_test(sup_due__deadlines__hold_whatever_the_clock_leaps),
