@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -15,9 +14,6 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "kernel/listen.h"
-
-/* Longest platform line; longer ones end there. Source: contract 10.3, a record of 10000 bytes */
-#define LOG_TEXT_BYTES 1024
 
 struct monitor {
 	const struct monitor_plan *plan;
@@ -43,17 +39,24 @@ struct monitor {
 	struct dyno_err *err;
 };
 
-void monitor_log(const struct monitor_plan *plan, const char *fmt, ...)
+void monitor_line(const struct monitor_plan *plan, enum line_id id, const struct line_args *args)
 {
-	char text[LOG_TEXT_BYTES];
-	va_list ap;
+	__attribute__((uninitialized)) char text[LINE_BYTES];
 
 	if (!plan->log)
 		return;
-	va_start(ap, fmt);
-	str_vfmt(text, sizeof(text), fmt, ap);
-	va_end(ap);
+	(void)line_format(id, args, text, sizeof(text)); /* a longer one is cut, as any record */
 	plan->log(plan->log_data, plan->log_source, plan->dyno, text);
+}
+
+void monitor_warn(const struct monitor_plan *plan, const char *text)
+{
+	monitor_line(plan, LINE_WARNING, &(struct line_args){.text = text});
+}
+
+static void state_line(const struct monitor_plan *plan, const char *from, const char *to)
+{
+	monitor_line(plan, LINE_STATE, &(struct line_args){.from = from, .to = to});
 }
 
 static const char *state_word(enum monitor_state state)
@@ -77,7 +80,7 @@ static void become_up(struct monitor *m)
 	m->state = MONITOR_UP;
 	loop_timer_disarm(&m->loop, m->look_timer);
 	loop_timer_disarm(&m->loop, m->boot_timer);
-	monitor_log(m->plan, "State changed from starting to up");
+	state_line(m->plan, "starting", "up");
 }
 
 static int listen_fd(const struct monitor *m)
@@ -110,7 +113,7 @@ static void warn_of_binds(struct monitor *m, uint64_t now)
 	if (find_binds(m, text, sizeof(text)) == 0 || !text[0] || str_eq(text, m->warned))
 		return;
 	memcpy(m->warned, text, sizeof(text));
-	monitor_log(m->plan, "Warning: %s", text);
+	monitor_warn(m->plan, text);
 }
 
 static void look(struct loop *loop, void *data)
@@ -137,15 +140,12 @@ static void on_boot_timeout(struct loop *loop, void *data)
 
 	(void)loop;
 	m->boot_timeout = true;
-	/* Source: contract table (b), R10: to the character; what was found has its own line. */
-	monitor_log(m->plan,
-		    "Error R10 (Boot timeout) -> Web process failed to bind to $PORT within "
-		    "%llu seconds of launch",
-		    (unsigned long long)(m->plan->boot_timeout_ms / 1000));
+	monitor_line(m->plan, LINE_R10,
+		     &(struct line_args){.boot_timeout_ms = m->plan->boot_timeout_ms});
 	(void)find_binds(m, text, sizeof(text)); /* the text is the answer */
 	if (text[0])
-		monitor_log(m->plan, "Boot timeout: %s", text);
-	monitor_log(m->plan, "Stopping process with SIGKILL");
+		monitor_line(m->plan, LINE_BOOT_CAUSE, &(struct line_args){.text = text});
+	monitor_line(m->plan, LINE_KILL, NULL);
 	loop_timer_disarm(&m->loop, m->look_timer);
 	kill_all(m);
 }
@@ -244,12 +244,9 @@ static void on_grace_over(struct loop *loop, void *data)
 	struct monitor *m = data;
 
 	(void)loop;
-	/* Source: contract table (b), R12; 7.3 */
-	monitor_log(m->plan,
-		    "Error R12 (Exit timeout) -> At least one process failed to exit within "
-		    "%llu seconds of SIGTERM",
-		    (unsigned long long)(m->plan->grace_ms / 1000));
-	monitor_log(m->plan, "Stopping remaining processes with SIGKILL");
+	monitor_line(m->plan, LINE_R12,
+		     &(struct line_args){.grace_ms = m->plan->grace_ms, .stop_signal = "SIGTERM"});
+	monitor_line(m->plan, LINE_KILL_REST, NULL);
 	kill_all(m);
 }
 
@@ -262,7 +259,7 @@ static void stop(struct monitor *m)
 	m->asked_stop = true;
 	loop_timer_disarm(&m->loop, m->look_timer);
 	loop_timer_disarm(&m->loop, m->boot_timer);
-	monitor_log(m->plan, "Stopping all processes with SIGTERM");
+	monitor_line(m->plan, LINE_STOP, &(struct line_args){.stop_signal = "SIGTERM"});
 	if (launch_signal(m->launch, SIGTERM, INIT_SCOPE_ALL) < 0 && !m->exited)
 		kill_all(m); /* no dyno-init to ask */
 	loop_timer_arm(&m->loop, m->grace_timer, clock_ms() + m->plan->grace_ms);
@@ -331,8 +328,8 @@ static void log_end(const struct monitor *m, const struct dyno_outcome *out)
 {
 	const char *last = m->asked_stop ? "down" : m->plan->formation ? "crashed" : "complete";
 
-	monitor_log(m->plan, "Process exited with status %d", out->exit_code);
-	monitor_log(m->plan, "State changed from %s to %s", state_word(m->state), last);
+	monitor_line(m->plan, LINE_EXITED, &(struct line_args){.status = out->exit_code});
+	state_line(m->plan, state_word(m->state), last);
 }
 
 /* No word of a command that ran: what became of the launch? */

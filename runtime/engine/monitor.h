@@ -12,8 +12,8 @@
 #include <dyno.h>
 
 #include "base/loop.h"
-#include "base/util.h"
 #include "engine/launch.h"
+#include "model/lines.h"
 
 /* How often a booting web dyno is looked at: often at first, since `up` is the answer to a human;
  * a look costs about 10 us. Source: contract 6.2 saw 45 ms */
@@ -54,11 +54,11 @@ struct monitor_plan {
 	const char *log_source;
 };
 
-/**
- * monitor_log() - one line of the platform.
- * @fmt: without time and source
- */
-void monitor_log(const struct monitor_plan *plan, const char *fmt, ...) _printf_(2, 3);
+/** monitor_line() - one line of the platform. @args: see line_format() */
+void monitor_line(const struct monitor_plan *plan, enum line_id id, const struct line_args *args);
+
+/** monitor_warn() - a line of warning. @text: escaped already where its origin is unknown */
+void monitor_warn(const struct monitor_plan *plan, const char *text);
 
 /**
  * monitor_run() - until the dyno is gone.

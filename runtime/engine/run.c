@@ -39,6 +39,9 @@
 #define BOOT_TIMEOUT_MS 60000U
 #define GRACE_MS	30000U
 
+/* More descriptors than a launch ever holds. Source: measured 2026-11, 41 on cgroup v1 */
+#define LAUNCH_FILES 64U
+
 /* Source: contract 0.8 */
 #define LOG_SOURCE "heroku"
 
@@ -344,7 +347,7 @@ static void explain_end(struct run *run, int r, const struct dyno_outcome *out,
 	if (r < 0)
 		err_hint(err, "%s", text);
 	else
-		monitor_log(&run->plan, "Warning: %s", text);
+		monitor_warn(&run->plan, text);
 }
 
 /* The child knows a failed call; only here is known what the user can choose instead. */
@@ -381,8 +384,8 @@ static int launch_on_copy(struct run *run, int signal_fd, struct dyno_outcome *r
 {
 	int r;
 
-	monitor_log(&run->plan, "Warning: the file system of the slug takes no id map: "
-				"its files are copied for this start");
+	monitor_warn(&run->plan, "the file system of the slug takes no id map: "
+				 "its files are copied for this start");
 	launch_done(&run->launch);
 	launch_init(&run->launch);
 	r = run_copy_layer(run, err);
@@ -395,8 +398,9 @@ static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome 
 	char text[512];
 	int r;
 
-	monitor_log(&run->plan, "Starting process with command `%s`",
-		    str_escape(text, sizeof(text), run->command.text));
+	monitor_line(
+		&run->plan, LINE_START,
+		&(struct line_args){.command = str_escape(text, sizeof(text), run->command.text)});
 	r = launch_once(run, signal_fd, ret, err);
 	if (r < 0 && err->kind == ERR_IDMAP)
 		r = launch_on_copy(run, signal_fd, ret, err);
@@ -406,7 +410,8 @@ static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome 
 			hint_scratch(run, err);
 		if (err->stage)
 			err_context(err, "launch step %s", step_name(err->stage));
-		monitor_log(&run->plan, "State changed from starting to crashed");
+		monitor_line(&run->plan, LINE_STATE,
+			     &(struct line_args){.from = "starting", .to = "crashed"});
 	}
 	return r;
 }
@@ -427,6 +432,24 @@ static int take_signals(sigset_t *old, int *ret_fd, struct dyno_err *err)
 	if (*ret_fd < 0)
 		return err_set(err, ERR_IO, errno, "take over the signals");
 	return 0;
+}
+
+/*
+ * The caller's `ulimit -n` is for its own files: it is raised as far as may be while the run lasts.
+ * The command has a limit of its own.
+ */
+static void raise_files(struct rlimit *old)
+{
+	struct rlimit lim = {.rlim_cur = LAUNCH_FILES, .rlim_max = LAUNCH_FILES};
+
+	if (getrlimit(RLIMIT_NOFILE, old) < 0 || old->rlim_cur >= LAUNCH_FILES)
+		return;
+	if (old->rlim_max >= LAUNCH_FILES)
+		lim.rlim_max = old->rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &lim) == 0)
+		return;
+	lim.rlim_cur = lim.rlim_max = old->rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &lim); /* the launch says what it could not open */
 }
 
 static int prepare(struct run *run, struct dyno_err *err)
@@ -493,6 +516,7 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opt
 	_cleanup_close_ int signal_fd = -EBADF;
 	struct dyno_outcome out = {.reason = "exit"};
 	struct run run;
+	struct rlimit files;
 	sigset_t old;
 	int r;
 
@@ -502,6 +526,7 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opt
 	r = take_signals(&old, &signal_fd, err);
 	if (r < 0)
 		return r;
+	raise_files(&files);
 	r = prepare(&run, err);
 	if (r < 0)
 		log_wrong_slug(&run, err);
@@ -517,6 +542,8 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opt
 	run_done(&run);
 	mark(&run, "removed");
 	rebase_timing(opts->timing);
-	(void)sigprocmask(SIG_SETMASK, &old, NULL); /* the mask of a moment ago */
+	if (files.rlim_cur < LAUNCH_FILES)
+		(void)setrlimit(RLIMIT_NOFILE, &files); /* lower than now */
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);	/* the mask of a moment ago */
 	return r;
 }
