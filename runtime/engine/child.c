@@ -167,23 +167,31 @@ static int step_loopback(struct launch *l, struct dyno_err *err)
 
 /* ---- giving up ---------------------------------------------------------------------------- */
 
+/* Without CAP_SYS_RESOURCE the caller's own hard limit is the most there is. */
+static int set_rlimit(__rlimit_resource_t resource, uint64_t value)
+{
+	struct rlimit64 lim = {.rlim_cur = value, .rlim_max = value};
+	struct rlimit64 now;
+
+	if (prlimit64(0, resource, &lim, NULL) == 0)
+		return 0;
+	if (errno != EPERM || prlimit64(0, resource, NULL, &now) < 0)
+		return -errno;
+	lim.rlim_cur = lim.rlim_max = now.rlim_max;
+	return prlimit64(0, resource, &lim, NULL) < 0 ? -errno : 0;
+}
+
 static int step_rlimits(struct launch *l, struct dyno_err *err)
 {
 	size_t i;
+	int r;
 
 	for (i = 0; i < l->spec->process.n_rlimits; i++) {
 		const struct spec_rlimit *want = &l->spec->process.rlimits[i];
-		struct rlimit64 now;
-		struct rlimit64 lim = {.rlim_cur = want->value, .rlim_max = want->value};
 
-		/* Without CAP_SYS_RESOURCE the caller's own hard limit is the most there is. */
-		if (prlimit64(0, (__rlimit_resource_t)want->resource, NULL, &now) < 0)
-			return err_set(err, ERR_LAUNCH, errno, "read resource limit %d",
-				       want->resource);
-		if (lim.rlim_max > now.rlim_max)
-			lim.rlim_cur = lim.rlim_max = now.rlim_max;
-		if (prlimit64(0, (__rlimit_resource_t)want->resource, &lim, NULL) < 0)
-			return err_set(err, ERR_LAUNCH, errno, "set resource limit %d",
+		r = set_rlimit((__rlimit_resource_t)want->resource, want->value);
+		if (r < 0)
+			return err_set(err, ERR_LAUNCH, -r, "set resource limit %d",
 				       want->resource);
 	}
 	return 0;
