@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -395,7 +396,7 @@ static int launch_on_copy(struct run *run, int signal_fd, struct dyno_outcome *r
 static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome *ret,
 			    struct dyno_err *err)
 {
-	char text[512];
+	__attribute__((uninitialized)) char text[LINE_BYTES];
 	int r;
 
 	monitor_line(
