@@ -728,6 +728,7 @@ static void check_totals(const struct tale *tale, const struct tree *after, bool
 		while (k < n_seen && seen[k] != st.st_ino)
 			k++;
 		CHECK(tale->told[i].c.linked == (k < n_seen));
+		CHECK(k == n_seen || tale->told[i].c.bytes == 0);
 		if (k < n_seen)
 			continue;
 		CHECK(n_seen < ARRAY_SIZE(seen));
@@ -916,6 +917,30 @@ static void check_told(const struct tale *tale, const struct expected *list, siz
 	CHECK(tale->n == n_told);
 }
 
+static void set_time(const char *path)
+{
+	const struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+
+	CHECK(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+/* A copied file that looks as in the lower layer and has its data there, or below @redirect. */
+static void make_metacopy(const char *name, const char *redirect)
+{
+	char lower[64], upper[64];
+
+	(void)str_fmt(lower, sizeof(lower), "l0/%s", name);
+	(void)str_fmt(upper, sizeof(upper), "upper/%s", name);
+	make_file(lower, "1234");
+	make_file(upper, "");
+	CHECK(truncate(upper, 4) == 0);
+	set_time(lower);
+	set_time(upper);
+	mark(upper, "trusted.overlay.metacopy", "");
+	if (redirect)
+		mark(upper, "trusted.overlay.redirect", redirect);
+}
+
 static void child_marks(const void *arg)
 {
 	static const struct expected list[] = {
@@ -932,6 +957,13 @@ static void child_marks(const void *arg)
 		{.path = "op/sub/gone", .kind = UPPER_DELETED},
 		{.path = "ox/both", .kind = UPPER_CHANGED, .what = UPPER_WHAT_CONTENT},
 		{.path = "ox/kept", .kind = -1},
+		{.path = "op/back", .kind = UPPER_MOVED},
+		{.path = "op/back/gone", .kind = UPPER_DELETED},
+		{.path = "in/new", .kind = UPPER_MOVED},
+		{.path = "in/own", .kind = -1},
+		{.path = "in/other", .kind = UPPER_CHANGED, .what = UPPER_WHAT_CONTENT},
+		{.path = "in/sibling", .kind = UPPER_CHANGED, .what = UPPER_WHAT_CONTENT},
+		{.path = "in/plain", .kind = -1},
 		{.path = "lost", .kind = UPPER_ADDED},
 		{.path = "lost/file", .kind = UPPER_ADDED},
 		{.path = "hidden-below/new", .kind = UPPER_ADDED},
@@ -979,6 +1011,24 @@ static void child_marks(const void *arg)
 	make_file("upper/lost/file", "1");
 	mark("upper/lost", "trusted.overlay.redirect", "/no/such");
 
+	/* An absolute redirect leads out of an opaque directory, a relative one stays in it. */
+	make_dir("l1/far");
+	make_file("l1/far/kept", "1");
+	make_file("l1/far/gone", "1");
+	make_dir("upper/op/back");
+	make_whiteout("upper/op/back/gone");
+	mark("upper/op/back", "trusted.overlay.redirect", "/far");
+	make_dir("l0/in/old");
+	make_file("l0/in/old/kept", "1");
+	make_dir("upper/in/new");
+	mark("upper/in/new", "trusted.overlay.redirect", "old");
+
+	/* Files whose data is elsewhere: their own, another one's by either form of path. */
+	make_metacopy("in/own", "/in/own");
+	make_metacopy("in/other", "/in/own");
+	make_metacopy("in/sibling", "own");
+	make_metacopy("in/plain", NULL);
+
 	/* A file of the first layer, or an opaque directory, hides what the second has. */
 	make_dir("l0/hidden-below");
 	mark("l0/hidden-below", "trusted.overlay.opaque", "y");
@@ -989,6 +1039,8 @@ static void child_marks(const void *arg)
 
 	CHECK(walk_with(&tale, &opts, 2) == 0);
 	check_told(&tale, list, ARRAY_SIZE(list));
+	CHECK(str_eq(told_of(&tale, "op/back")->from, "far"));
+	CHECK(str_eq(told_of(&tale, "in/new")->from, "in/old"));
 	tale_free(&tale);
 }
 
@@ -1059,6 +1111,8 @@ static void child_alone(const void *arg)
 	make_file("merged/d/f", "xy");
 	make_file("merged/d/new", "xy");
 	make_dir("merged/n");
+	/* The kernel does not follow in this form: a user may have written it. */
+	mark("upper/n", "user.overlay.redirect", "/d");
 	CHECK(unlink("merged/d/gone") == 0);
 	CHECK(walk_with(&tale, &opts, 0) == 0);
 	check_told(&tale, list, ARRAY_SIZE(list));
@@ -1069,13 +1123,6 @@ static void upper_walk__no_lower_layers__told_by_the_marks(void **state)
 {
 	(void)state;
 	in_place(true, child_alone, NULL);
-}
-
-static void set_time(const char *path)
-{
-	const struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
-
-	CHECK(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 static void child_ids(const void *arg)
@@ -1370,6 +1417,51 @@ static void upper_walk__tree_changes_meanwhile__never_out_of_it(void **state)
 	in_place(true, child_live, NULL);
 }
 
+/* Puts another tree in the place of the one being walked, once the walk is far below. */
+static int swap_tree(void *data, const struct upper_change *c)
+{
+	if (str_ends(c->path, "/20")) {
+		make_dir("other/1/2/3");
+		make_file("other/wrong", "x");
+		make_file("other/1/wrong", "x");
+		make_file("other/1/2/wrong", "x");
+		CHECK(rename("upper/top", "elsewhere") == 0);
+		CHECK(rename("other", "upper/top") == 0);
+	}
+	return note(data, c);
+}
+
+static void child_swapped(const void *arg)
+{
+	struct upper_opts opts = {.userxattr = true};
+	struct tale tale = {0};
+	unsigned int stale = 0;
+	int upper;
+
+	(void)arg;
+	make_layers();
+	make_dir("upper/top/1/2");
+	make_file("upper/top/late", "x");
+	make_file("upper/top/1/late", "x");
+	make_dir("upper/top/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20");
+	make_dir("upper/top/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17/18/19/20/21");
+	upper = open_dir("upper");
+	CHECK(upper_walk(upper, &opts, swap_tree, &tale, NULL) == 0);
+	for (size_t i = 0; i < tale.n; i++) {
+		CHECK(!str_ends(tale.told[i].path, "wrong"));
+		stale += tale.told[i].kind == UPPER_UNREAD && tale.told[i].c.num == ESTALE;
+	}
+	CHECK(stale > 0 && tale.totals.unread == stale);
+	CHECK(told_of(&tale, "top/1/2/3/4/5")->kind == UPPER_ADDED);
+	tale_free(&tale);
+}
+
+static void upper_walk__T60_tree_swapped_behind_it__other_one_not_taken_for_it(void **state)
+{
+	(void)state;
+	in_place(true, child_swapped, NULL);
+}
+
 static void child_stop(const void *arg)
 {
 	struct upper_opts opts = {.userxattr = true};
@@ -1492,6 +1584,8 @@ int main(void)
 		cmocka_unit_test(upper_walk__T61_large_upper__in_half_a_megabyte),
 		cmocka_unit_test(upper_walk__unreadable_directory__told_as_such),
 		cmocka_unit_test(upper_walk__tree_changes_meanwhile__never_out_of_it),
+		cmocka_unit_test(
+			upper_walk__T60_tree_swapped_behind_it__other_one_not_taken_for_it),
 		cmocka_unit_test(upper_walk__callback_says_stop__ends_with_its_word),
 		cmocka_unit_test(upper_walk__bad_arguments__refused),
 		cmocka_unit_test(upper_totals_add__kinds__each_in_its_place),
