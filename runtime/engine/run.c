@@ -417,6 +417,17 @@ static int launch_and_watch(struct run *run, int signal_fd, struct dyno_outcome 
 	return r;
 }
 
+/**
+ * struct caller - what a run changes of the process, to be put back.
+ * @umask: directories and files get the modes that their makers name
+ * @files: see raise_files()
+ */
+struct caller {
+	sigset_t mask;
+	mode_t umask;
+	struct rlimit files;
+};
+
 /* Signals that end or interest an app; the rest keep their meaning for this process. */
 static int take_signals(sigset_t *old, int *ret_fd, struct dyno_err *err)
 {
@@ -451,6 +462,25 @@ static void raise_files(struct rlimit *old)
 		return;
 	lim.rlim_cur = lim.rlim_max = old->rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &lim); /* the launch says what it could not open */
+}
+
+static int caller_take(struct caller *caller, int *ret_signal_fd, struct dyno_err *err)
+{
+	int r = take_signals(&caller->mask, ret_signal_fd, err);
+
+	if (r < 0)
+		return r;
+	caller->umask = umask(022);
+	raise_files(&caller->files);
+	return 0;
+}
+
+static void caller_give_back(const struct caller *caller)
+{
+	if (caller->files.rlim_cur < LAUNCH_FILES)
+		(void)setrlimit(RLIMIT_NOFILE, &caller->files); /* lower than now */
+	(void)umask(caller->umask);
+	(void)sigprocmask(SIG_SETMASK, &caller->mask, NULL); /* the mask of a moment ago */
 }
 
 static int prepare(struct run *run, struct dyno_err *err)
@@ -517,17 +547,15 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opt
 	_cleanup_close_ int signal_fd = -EBADF;
 	struct dyno_outcome out = {.reason = "exit"};
 	struct run run;
-	struct rlimit files;
-	sigset_t old;
+	struct caller caller;
 	int r;
 
 	run_init(&run, host, opts);
 	run.size = size_find(SIZE_DEFAULT);
 	mark(&run, "begin");
-	r = take_signals(&old, &signal_fd, err);
+	r = caller_take(&caller, &signal_fd, err);
 	if (r < 0)
 		return r;
-	raise_files(&files);
 	r = prepare(&run, err);
 	if (r < 0)
 		log_wrong_slug(&run, err);
@@ -543,8 +571,6 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opt
 	run_done(&run);
 	mark(&run, "removed");
 	rebase_timing(opts->timing);
-	if (files.rlim_cur < LAUNCH_FILES)
-		(void)setrlimit(RLIMIT_NOFILE, &files); /* lower than now */
-	(void)sigprocmask(SIG_SETMASK, &old, NULL);	/* the mask of a moment ago */
+	caller_give_back(&caller);
 	return r;
 }
