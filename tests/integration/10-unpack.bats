@@ -276,7 +276,7 @@ drop_all() { dyno slug gc --unused >/dev/null; }
 	for i in "${pids[@]}"; do wait "$i"; done
 	[ "$(sort -u "$BASE"/many.* | grep -c '^sha256:')" = 1 ]
 	[ "$(find "$BASE/data/slugs" -maxdepth 1 -name 'sha256-*' | wc -l)" = 1 ]
-	[ -z "$(ls "$BASE/data/tmp" "$BASE/data/locks" | grep -v ':$' | tr -d '\n')" ]
+	[ -z "$(find "$BASE/data/tmp" "$BASE/data/locks" -mindepth 1)" ]
 	rm -f "$BASE"/many.*
 	drop_all
 }
@@ -326,6 +326,7 @@ drop_all() { dyno slug gc --unused >/dev/null; }
 		taken good
 		digest=$output
 		entry=${TREE%/root/app}
+		# shellcheck disable=SC2086 # a command in words
 		(cd "$entry" && as_user $damage)
 		run -125 dyno run "$digest" -- true
 		assert_error store.damaged
@@ -381,7 +382,6 @@ drop_all() { dyno slug gc --unused >/dev/null; }
 }
 
 @test "a pack is the same bytes wherever and whenever it is made, and obeys .slugignore (C5.6)" {
-	local one two
 	as_user mkdir -p "$BASE/src/.git" "$BASE/src/b/cache" "$BASE/src/a" "$BASE/src/doc"
 	printf 'web: ./run\n' | as_user tee "$BASE/src/Procfile" >/dev/null
 	printf '# comment\n*.psd\n/doc\ncache/\n!kept\n' | as_user tee "$BASE/src/.slugignore" >/dev/null
