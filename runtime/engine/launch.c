@@ -326,10 +326,16 @@ int launch_signal(struct launch *l, int sig, enum init_scope scope)
 
 int launch_kill(struct launch *l)
 {
+	int r;
+
 	/* The group first: it also holds what may have been put in from outside. */
 	if (l->cgroups && l->leaf.kind != CGROUP_NONE)
 		(void)cgroup_leaf_kill(l->cgroups, l->leaf_name); /* pid 1 follows anyway */
-	return proc_kill(l->pidfd, SIGKILL);
+	r = proc_kill(l->pidfd, SIGKILL);
+	/* A filter may know no pidfds.  Of a child that is not reaped the number is its own. */
+	if (r < 0 && r != -ESRCH)
+		r = kill(l->pid, SIGKILL) < 0 ? -errno : 0;
+	return r;
 }
 
 void launch_done(struct launch *l)
