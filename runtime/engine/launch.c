@@ -192,6 +192,8 @@ static uint64_t clone_flags(const struct launch *l)
 
 static int clone_failed(struct launch *l, int num, struct dyno_err *err)
 {
+	if (num == ENOSPC && probe_explain_limit(num, err) > 0)
+		return -num;
 	if (l->rootless && (num == EPERM || num == ENOSPC || num == EUSERS))
 		return probe_explain_userns(num, err);
 	if (num == EAGAIN) {

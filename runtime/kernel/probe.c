@@ -267,6 +267,24 @@ static int is_chrooted(void)
 	       (root.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0;
 }
 
+int probe_explain_limit(int num, struct dyno_err *err)
+{
+	static const char *const kinds[] = {"mnt", "pid", "ipc", "uts", "net"};
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		(void)str_fmt(path, sizeof(path), "/proc/sys/user/max_%s_namespaces", kinds[i]);
+		if (probe_read_long(path) != 0)
+			continue;
+		(void)err_set(err, ERR_HOST_LIMIT, num,
+			      "make the dyno's namespaces: user.max_%s_namespaces is 0", kinds[i]);
+		err_hint(err, "as root: sysctl -w user.max_%s_namespaces=15000", kinds[i]);
+		return 1;
+	}
+	return 0;
+}
+
 int probe_explain_userns(int num, struct dyno_err *err)
 {
 	const struct userns_facts facts = {

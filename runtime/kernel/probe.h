@@ -75,6 +75,15 @@ struct userns_facts {
 int probe_userns_reason(const struct userns_facts *facts, struct dyno_err *err);
 
 /**
+ * probe_explain_limit() - whether the settings allow no namespace of a kind that is not `user`.
+ * @num: positive errno of the call that failed
+ *
+ * One clone makes all kinds, so only the settings tell which was not to be had.
+ * Return: 1 with ERR_HOST_LIMIT, or 0 when none is to blame.
+ */
+int probe_explain_limit(int num, struct dyno_err *err);
+
+/**
  * probe_explain_userns() - why a user namespace could not be made here.
  * @num: positive errno of the call that failed
  *
