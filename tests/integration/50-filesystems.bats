@@ -21,10 +21,8 @@ REWRITE='[ "$(stat -c %Y Procfile)" = '$PACKED_AT' ] && [ -O Procfile ] && [ -x 
 
 # Two runs, so that the second sees whether the first has left something.
 writes_vanish() { # RUN-OPTION...
-	local i
-	for i in 1 2; do
-		run -0 dyno run -q "$@" -- bash -ec "$REWRITE"
-	done
+	run -0 dyno run -q "$@" -- bash -ec "$REWRITE"
+	run -0 dyno run -q "$@" -- bash -ec "$REWRITE"
 	store_is_clean
 }
 
