@@ -21,9 +21,8 @@ ADD_MS=250
 # A time between 0 and $1 ms, for sleep.
 random_ms() { printf '0.%03d' "$((RANDOM % $1))"; }
 
-# What a user has after the failure: every listed slug is as it was packed, one that is to be there
-# is, and the next add and start succeed and leave nothing half-made.
-store_is_whole() { # [DIGEST]
+# Every listed slug is as it was packed, and the one that is to be there is.
+slugs_are_whole() { # [DIGEST]
 	local digest
 	run -0 dyno slug ls -q
 	local listed=("${lines[@]}")
@@ -31,6 +30,11 @@ store_is_whole() { # [DIGEST]
 	for digest in "${listed[@]}"; do
 		run -0 dyno slug verify "$digest"
 	done
+}
+
+# And the next add and start succeed and leave nothing half-made.
+store_is_whole() { # [DIGEST]
+	slugs_are_whole "$@"
 	run -0 dyno slug add "$(slug guestbook)"
 	run -0 dyno slug verify "$output"
 	run -0 dyno run -q "$(slug guestbook)" -- test -f Procfile
@@ -107,34 +111,55 @@ add_is_cut() { # TYPE
 	store_is_whole
 }
 
-@test "T42 a disk's state at any moment of an add holds a whole slug or none" {
-	local round n add
-	# a clone of a file is its state at one moment only where the file system shares blocks
-	FS_SIZE=2G fs_mount xfs
-	FS_DISK=$FS FS=$BASE/fs.inner
-	mkdir "$FS" && chmod 755 "$FS"
-	FS_IMAGE=$FS_DISK/disk
-	inside truncate -s 96M "$FS_IMAGE"
-	inside mkfs.ext4 -q -F "$FS_IMAGE"
-	inside mount -o loop "$FS_IMAGE" "$FS"
+# One add on an ext4 whose disk is cloned again and again meanwhile: DISKS/clone.0 to clone.$LAST,
+# the last after the end of the add of DIGEST.
+clone_while_adding() {
+	local add
+	inside rm -f "$DISKS/disk"
+	inside truncate -s 96M "$DISKS/disk"
+	inside mkfs.ext4 -q -F "$DISKS/disk"
+	inside mount -o loop "$DISKS/disk" "$FS"
 	inside chmod 755 "$FS"
 	fs_dirs_last
-	need "this file system shares no blocks" \
-		inside cp --reflink=always "$FS_IMAGE" "$FS_DISK/clone.0"
-	n=$(loops 1000)
-	dyno slug add "$(slug guestbook)" >/dev/null 2>&1 3>&- &
+	dyno slug add "$(slug guestbook)" >"$BASE/fs.added" 3>&- &
 	add=$!
-	for ((round = 0; round < n; round++)); do
-		inside cp --reflink=always "$FS_IMAGE" "$FS_DISK/clone.$round"
-		sleep "$(random_ms $((2 * ADD_MS / n + 2)))"
+	LAST=0
+	while kill -0 "$add" 2>/dev/null; do
+		inside cp --reflink=always "$DISKS/disk" "$DISKS/clone.$((LAST++))"
 	done
 	wait "$add"
+	DIGEST=$(cat "$BASE/fs.added")
+	inside cp --reflink=always "$DISKS/disk" "$DISKS/clone.$LAST"
 	wait_for 10 fs_umount
+}
+
+@test "T42 a disk's state at any moment of an add holds a whole slug or none" {
+	local round n disk
+	# a clone of a file is its state at one moment only where the file system shares blocks
+	FS_SIZE=2G fs_mount xfs
+	inside touch "$FS/probe"
+	need "this file system shares no blocks" inside cp --reflink=always "$FS/probe" "$FS/probe.clone"
+	DISKS=$FS FS=$BASE/fs.inner
+	mkdir "$FS" && chmod 755 "$FS"
+	n=$(loops 100)
 	for ((round = 0; round < n; round++)); do
-		inside mount -o loop "$FS_DISK/clone.$round" "$FS"
-		store_is_whole
-		wait_for 10 fs_umount
-		inside rm "$FS_DISK/clone.$round"
+		clone_while_adding
+		[ "$LAST" -ge 10 ] || fail "only $LAST moments of an add were seen"
+		for ((disk = 0; disk <= LAST; disk++)); do
+			# most is written out at the end: few of the earlier ones differ
+			[ "${DYNO_LONG:-0}" = 1 ] || [ $((disk % 10)) = 0 ] ||
+				[ $((LAST - disk)) -lt 25 ] || continue
+			inside mount -o loop "$DISKS/clone.$disk" "$FS"
+			if [ "$disk" = "$LAST" ]; then
+				store_is_whole "$DIGEST"
+			elif [ $((disk % 10)) = 0 ]; then
+				store_is_whole
+			else
+				slugs_are_whole
+			fi
+			wait_for 10 fs_umount
+		done
+		inside find "$DISKS" -name 'clone.*' -delete
 	done
 }
 
@@ -181,7 +206,12 @@ add_is_cut() { # TYPE
 	[ "$n" -ge 20 ] || n=20
 	fs_mount tmpfs
 	fs_dirs
-	as_user mkdir "$BASE/fs.many"
+	as_user mkdir "$BASE/fs.many" "$BASE/fs.libexec"
+	# the unpacker hashes and unpacks: who finds the slug made does not start it
+	printf '#!/bin/bash\necho started >>%q\nexec %q "$@"\n' "$BASE/fs.libexec/count" \
+		"$(dirname "$DYNO")/dyno-unpack" >"$BASE/fs.libexec/dyno-unpack"
+	chmod 755 "$BASE/fs.libexec/dyno-unpack"
+	export DYNO_CFG_LIBEXEC_DIR=$BASE/fs.libexec
 	for ((round = 0; round < n; round++)); do
 		dyno run -q "$(slug guestbook)" -- sh -c 'echo "$DYNO"; sleep 2' \
 			>"$BASE/fs.many/$round" 2>&1 3>&- &
@@ -192,6 +222,6 @@ add_is_cut() { # TYPE
 	done
 	[ "$failed" = 0 ] || fail "$failed of $n failed: $(cat "$BASE"/fs.many/* | sort | uniq -c)"
 	[ "$(cat "$BASE"/fs.many/* | sort -u | wc -l)" = "$n" ] || fail "a name was given twice"
-	[ "$(find "$(fs_seen "$FS/data/slugs")" -maxdepth 1 -name 'sha256-*' | wc -l)" = 1 ]
+	[ "$(cat "$BASE/fs.libexec/count")" = started ] || fail "the slug was unpacked again"
 	store_is_clean
 }
