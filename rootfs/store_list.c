@@ -449,8 +449,12 @@ static int sweep_locks(struct store *store, store_gc_fn fn, void *data)
 		return 0;
 	while ((name = store_dir_next(&dir))) {
 		_cleanup_close_ int fd = openat(dir.fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		struct stat st;
 
-		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0 || unlinkat(dir.fd, name, 0) < 0)
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+			continue;
+		/* Removed by its holder between open and lock: the name may be another's by now. */
+		if (fstat(fd, &st) < 0 || st.st_nlink == 0 || unlinkat(dir.fd, name, 0) < 0)
 			continue;
 		if (fn)
 			fn(data, "lock", name);

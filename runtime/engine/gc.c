@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gc.c - dyno_gc(): what killed launchers left behind.  Everything that can be left carries a name
- * that leads to a lock: a place in the run directory.  No lock, no owner.
+ * gc.c - dyno_gc(): what killed launchers left behind.  Everything that can be left is locked by
+ * its maker or carries a name that leads to a lock: a place in the run directory.  No lock, no
+ * owner; and the collector holds that lock while it removes, so that no start of the same name
+ * comes in between.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -9,6 +11,7 @@
 #include <dyno.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/str.h"
 #include "engine/host.h"
 #include "engine/scratch.h"
@@ -38,34 +41,33 @@ static void tell_store(void *data, const char *kind, const char *name)
 	tell(data, kind, name);
 }
 
-/* Whether a leaf or scratch of that name belongs to a dead dyno of this run directory. */
-static bool is_orphan(const struct gc *gc, const char *name)
-{
-	char app[STATE_NAME_BYTES];
-	char dyno[STATE_NAME_BYTES];
-
-	return state_leaf_split(name, gc->tag, app, dyno) == 0 &&
-	       state_alive(gc->run_fd, app, dyno) == 0;
-}
-
 static int collect_leaf(void *data, const char *name)
 {
 	struct gc *gc = data;
+	struct state state = STATE_INIT;
+	char app[STATE_NAME_BYTES];
+	char dyno[STATE_NAME_BYTES];
+	bool remains;
 
-	if (is_orphan(gc, name)) {
-		(void)cgroup_leaf_kill(&gc->cgroups, name); /* nobody watches these any more */
-		if (cgroup_leaf_remove(&gc->cgroups, name) == 0)
-			tell(gc, "control group", name);
-	}
+	/* One of another run directory, or of a live dyno, is not ours to touch. */
+	if (state_leaf_split(name, gc->tag, app, dyno) < 0 ||
+	    state_take_dead(gc->run_fd, app, dyno, &state, &remains) <= 0)
+		return 0;
+	(void)cgroup_leaf_kill(&gc->cgroups, name); /* nobody watches these any more */
+	if (cgroup_leaf_remove(&gc->cgroups, name) == 0)
+		tell(gc, "control group", name);
+	if (remains)
+		close_fdp(&state.dir_fd); /* collected, and told of, with the places */
+	else
+		state_release(&state);
 	return 0;
 }
 
 static int collect_scratch(void *data, const char *name)
 {
-	const char *copy_of = str_starts(name, SCRATCH_COPY);
 	struct gc *gc = data;
 
-	if (is_orphan(gc, copy_of ? copy_of : name) && scratch_remove(gc->store, name) == 0)
+	if (scratch_remove_dead(gc->store, name) == 0)
 		tell(gc, "scratch", name);
 	return 0;
 }
@@ -84,8 +86,12 @@ static int collect_state(void *data, struct state *state)
 /* The orphans go first: a place that is gone must not be needed to find them again. */
 static int collect(struct gc *gc, struct dyno_err *err)
 {
+	_cleanup_close_ int lock_fd = -EBADF;
 	int r;
 
+	r = state_collect_begin(gc->run_fd, &lock_fd, err);
+	if (r < 0)
+		return r;
 	if (cgroup_host_open(CGROUP_ROOT, &gc->cgroups, err) == 0) {
 		r = cgroup_each_leaf(&gc->cgroups, "", collect_leaf, gc);
 		cgroup_host_done(&gc->cgroups);
@@ -98,6 +104,7 @@ static int collect(struct gc *gc, struct dyno_err *err)
 	r = state_each_dead(gc->run_fd, collect_state, gc, err);
 	if (r < 0)
 		return r;
+	close_fdp(&lock_fd); /* the store has locks of its own */
 	r = store_gc(gc->store, false, tell_store, gc, NULL, err);
 	return r < 0 ? r : 0;
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -15,6 +16,9 @@
 #include "base/str.h"
 
 #define SCRATCH_DIR "scratch"
+
+/* Tries at a directory that a collector takes before it is locked. */
+#define MAKE_TRIES 64
 
 /* Where an upper layer takes no attributes an overlay mounts all the same, and then fails the
  * removal of every directory of a lower layer.  Source: fs/overlayfs/super.c, "noxattr" */
@@ -44,15 +48,59 @@ static int open_all(struct store *store, bool make)
 	return fd < 0 ? -errno : fd;
 }
 
-int scratch_remove(struct store *store, const char *name)
+/* Whether the name still leads to the directory that was locked. */
+static bool is_linked(int all, const char *name, int fd)
+{
+	struct stat a;
+	struct stat b;
+
+	return fstat(fd, &a) == 0 && fstatat(all, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+int scratch_remove_dead(struct store *store, const char *name)
 {
 	_cleanup_close_ int all = open_all(store, false);
+	_cleanup_close_ int fd = -EBADF;
 
 	if (all < 0)
-		return all == -ENOENT ? 0 : all;
+		return all;
+	fd = openat(all, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* What is no directory is none of ours, and nobody's. */
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return unlinkat(all, name, 0) < 0 ? -errno : 0;
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	/* Its maker has just removed it: what has the name now is another's. */
+	if (!is_linked(all, name, fd))
+		return -ENOENT;
 	return path_remove_tree(all, name);
 }
 
+/* Return: a new directory, locked; -errno. */
+static int make_locked(int all, const char *name)
+{
+	int tries;
+
+	for (tries = 0; tries < MAKE_TRIES; tries++) {
+		_cleanup_close_ int fd = -EBADF;
+
+		if (mkdirat(all, name, 0700) < 0)
+			return -errno;
+		fd = openat(all, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno != ENOENT)
+			return -errno;
+		/* A collector that was faster holds it only to remove it. */
+		if (fd < 0 || flock(fd, LOCK_EX) < 0 || !is_linked(all, name, fd))
+			continue;
+		return take_fd(&fd);
+	}
+	return -EBUSY;
+}
+
+/* Return: the directory's descriptor, which is its lock; -errno. */
 static int make_dir(struct store *store, const struct scratch_want *want)
 {
 	_cleanup_close_ int all = open_all(store, true);
@@ -65,15 +113,15 @@ static int make_dir(struct store *store, const struct scratch_want *want)
 	r = path_remove_tree(all, want->name);
 	if (r < 0)
 		return r;
-	if (mkdirat(all, want->name, 0700) < 0)
-		return -errno;
-	if (want->plain)
-		return 0;
-	fd = openat(all, want->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	r = fd < 0 ? -errno : probe_xattr(fd, want->rootless);
-	if (r < 0)
+	fd = make_locked(all, want->name);
+	if (fd < 0)
+		return fd;
+	r = want->plain ? 0 : probe_xattr(fd, want->rootless);
+	if (r < 0) {
 		(void)unlinkat(all, want->name, AT_REMOVEDIR); /* ours, and empty */
-	return r;
+		return r;
+	}
+	return take_fd(&fd);
 }
 
 int scratch_make(struct store *store, const struct scratch_want *want, struct arena *arena,
@@ -99,15 +147,20 @@ int scratch_make(struct store *store, const struct scratch_want *want, struct ar
 		err_hint(err, "choose another place with --data-dir, or --scratch tmpfs");
 		return r;
 	}
-	*ret = (struct scratch){.store = store, .name = want->name, .path = path};
+	*ret = (struct scratch){.store = store, .name = want->name, .path = path, .lock_fd = r};
 	return 0;
 }
 
 void scratch_done(struct scratch *s)
 {
+	_cleanup_close_ int all = -EBADF;
+
 	if (!s->path)
 		return;
-	(void)scratch_remove(s->store, s->name); /* what would not go is gc's */
+	all = open_all(s->store, false);
+	if (all >= 0)
+		(void)path_remove_tree(all, s->name); /* what would not go is gc's */
+	close_fdp(&s->lock_fd);
 	s->path = NULL;
 }
 

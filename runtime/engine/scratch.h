@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * scratch.h - where a dyno's writes go when they are not kept in memory: a directory of the data
- * directory, made for one start and removed after it.
+ * directory, made for one start and removed after it.  Each is locked by its maker (flock on the
+ * directory): unlike the run directory it outlives a boot of the host, and must tell by itself
+ * whether it is somebody's.
  */
 #ifndef DYNO_ENGINE_SCRATCH_H
 #define DYNO_ENGINE_SCRATCH_H
@@ -35,18 +37,20 @@ struct scratch_want {
 /**
  * struct scratch - ended by scratch_done().
  * @path: the directory; NULL: a tmpfs, made by the child
+ * @lock_fd: of the directory, with an exclusive flock
  */
 struct scratch {
 	struct store *store;
 	const char *name;
 	const char *path;
+	int lock_fd;
 };
 
 /** SCRATCH_INIT - none. */
-#define SCRATCH_INIT          \
-	(struct scratch)      \
-	{                     \
-		.store = NULL \
+#define SCRATCH_INIT                       \
+	(struct scratch)                   \
+	{                                  \
+		.lock_fd = -9 /* -EBADF */ \
 	}
 
 /**
@@ -67,7 +71,8 @@ void scratch_done(struct scratch *scratch);
 typedef int (*scratch_fn)(void *data, const char *name);
 int scratch_each(struct store *store, scratch_fn fn, void *data);
 
-/** scratch_remove() - one by name. Return: 0 or -errno. */
-int scratch_remove(struct store *store, const char *name);
+/** scratch_remove_dead() - one by name, unless its maker lives.
+ * Return: 0; -EBUSY: it is in use; -ENOENT: it is gone; -errno. */
+int scratch_remove_dead(struct store *store, const char *name);
 
 #endif

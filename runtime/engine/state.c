@@ -69,21 +69,35 @@ static int make_place(int run_fd, const char *app, const char *place, bool *ret_
 	return -EAGAIN;
 }
 
+static int flock_wait(int fd, int how)
+{
+	int r;
+
+	do
+		r = flock(fd, how);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : 0;
+}
+
 /*
  * A collector locks what it looks at, which must not be taken for a live dyno.  It holds the run
- * directory's own lock meanwhile.  Return: 1: one was at work and is done; 0: none; -errno.
+ * directory's own lock meanwhile: whoever has that in part looks at a moment without one.
+ * Return: as open_locked(), but -EEXIST: it is alive.
  */
-static int wait_for_collector(int run_fd)
+static int open_without_collector(int run_fd, const char *place)
 {
 	_cleanup_close_ int fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : flock_wait(fd, LOCK_SH);
 
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return -errno;
-	return flock(fd, LOCK_SH) < 0 ? -errno : 1;
+	if (r == 0)
+		r = open_locked(run_fd, place);
+	return r == -EWOULDBLOCK ? -EEXIST : r;
+}
+
+static void set_names(struct state *s, const char *app, const char *dyno)
+{
+	str_fmt(s->app, sizeof(s->app), "%s", app);
+	str_fmt(s->dyno, sizeof(s->dyno), "%s", dyno);
 }
 
 /* Return: 0; -EEXIST: a live dyno has it; -errno. */
@@ -104,20 +118,14 @@ static int claim(int run_fd, const char *app, const char *dyno, struct state *re
 		if (r < 0)
 			return r;
 		r = open_locked(run_fd, place);
-		if (r == -EWOULDBLOCK) {
-			r = wait_for_collector(run_fd);
-			if (r == 0)
-				return -EEXIST;
-			if (r == 1)
-				continue;
-		}
+		if (r == -EWOULDBLOCK)
+			r = open_without_collector(run_fd, place);
 		if (r == -ENOENT || r == -ESTALE)
 			continue;
 		if (r < 0)
 			return r;
 		*ret = (struct state){.run_fd = run_fd, .dir_fd = r};
-		str_fmt(ret->app, sizeof(ret->app), "%s", app);
-		str_fmt(ret->dyno, sizeof(ret->dyno), "%s", dyno);
+		set_names(ret, app, dyno);
 		*ret_remains = !made;
 		return 0;
 	}
@@ -243,13 +251,23 @@ static int each_dead_of(int run_fd, const char *app, state_fn fn, void *data)
 		if (r < 0)
 			continue; /* alive, or gone, or no directory */
 		s = (struct state){.run_fd = run_fd, .dir_fd = r};
-		str_fmt(s.app, sizeof(s.app), "%s", app);
-		str_fmt(s.dyno, sizeof(s.dyno), "%s", e->d_name);
+		set_names(&s, app, e->d_name);
 		r = fn(data, &s);
 		close_fdp(&s.dir_fd);
 		if (r)
 			return r;
 	}
+	return 0;
+}
+
+int state_collect_begin(int run_fd, int *ret_fd, struct dyno_err *err)
+{
+	_cleanup_close_ int fd = openat(run_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : flock_wait(fd, LOCK_EX);
+
+	if (r < 0)
+		return err_set(err, ERR_RUN_DIR, -r, "lock the run directory");
+	*ret_fd = take_fd(&fd);
 	return 0;
 }
 
@@ -259,7 +277,7 @@ int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
 	struct dirent *e;
 	int r;
 
-	if (!dir || flock(dirfd(dir), LOCK_EX) < 0)
+	if (!dir)
 		return err_set(err, ERR_RUN_DIR, errno, "read the run directory");
 	while ((e = readdir(dir))) {
 		if (is_dot(e->d_name) || e->d_type == DT_REG || e->d_type == DT_SOCK)
@@ -275,21 +293,35 @@ int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
 	return 0;
 }
 
-int state_alive(int run_fd, const char *app, const char *dyno)
+int state_take_dead(int run_fd, const char *app, const char *dyno, struct state *ret,
+		    bool *ret_remains)
 {
 	char place[PLACE_BYTES];
-	int fd;
+	int tries;
+	int r = -EBUSY;
 
 	str_fmt(place, sizeof(place), "%s/%s", app, dyno);
-	fd = open_locked(run_fd, place);
-	if (fd == -EWOULDBLOCK)
+	for (tries = 0; tries < CLAIM_TRIES; tries++) {
+		bool made;
+
+		r = make_place(run_fd, app, place, &made);
+		if (r == -EAGAIN)
+			continue;
+		if (r < 0)
+			return r;
+		r = open_locked(run_fd, place);
+		if (r == -EWOULDBLOCK)
+			return 0;
+		if (r == -ENOENT || r == -ESTALE)
+			continue;
+		if (r < 0)
+			return r;
+		*ret = (struct state){.run_fd = run_fd, .dir_fd = r};
+		set_names(ret, app, dyno);
+		*ret_remains = !made;
 		return 1;
-	if (fd == -ENOENT || fd == -ESTALE || fd == -ENOTDIR)
-		return 0;
-	if (fd < 0)
-		return fd;
-	close_fdp(&fd);
-	return 0;
+	}
+	return r;
 }
 
 int state_tag(int run_fd, char tag[STATE_TAG_BYTES])

@@ -61,17 +61,31 @@ int state_claim_oneoff(int run_fd, const char *app, struct state *ret, bool *ret
 void state_release(struct state *state);
 
 /**
+ * state_collect_begin() - become the collector: the one process that may take what is dead.
+ * @ret_fd: the run directory's lock; to be closed. A claim that meets a place the collector has
+ *          taken waits for that close.
+ * Return: 0, or -errno with ERR_RUN_DIR.
+ */
+int state_collect_begin(int run_fd, int *ret_fd, struct dyno_err *err);
+
+/**
  * state_each_dead() - every place below the run directory that nobody holds, claimed for the call.
- * The run directory is locked for that time; claims of other processes wait where they must.
+ * The caller is the collector.
  * @fn: its non-zero return ends the walk and is returned; it releases the state or leaves it
  * Return: 0, what @fn returned, or -errno with ERR_RUN_DIR.
  */
 typedef int (*state_fn)(void *data, struct state *state);
 int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err);
 
-/** state_alive() - whether somebody holds the place of a dyno; only for callbacks of
- * state_each_dead() and others that hold the run directory's lock. Return: 1, 0 or -errno. */
-int state_alive(int run_fd, const char *app, const char *dyno);
+/**
+ * state_take_dead() - take the place of a dyno that nobody holds, whether or not it is there: what
+ * bears its name is then safe from a start of the same name. The caller is the collector.
+ * @ret: ended by state_release()
+ * @ret_remains: the place was there
+ * Return: 1: taken; 0: the dyno is alive; -errno.
+ */
+int state_take_dead(int run_fd, const char *app, const char *dyno, struct state *ret,
+		    bool *ret_remains);
 
 /**
  * state_tag() - eight hex digits that tell the control groups of one run directory from those of

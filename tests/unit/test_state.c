@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/errclass.h"
@@ -65,9 +67,7 @@ static void state_claim__free_name__held_until_released(void **state)
 	assert_false(remains);
 	assert_int_equal(state_claim(f->run_fd, "app", "web.1", &b, &remains, &err), -EEXIST);
 	assert_int_equal(err.kind, ERR_NAME_TAKEN);
-	assert_int_equal(state_alive(f->run_fd, "app", "web.1"), 1);
 	state_release(&a);
-	assert_int_equal(state_alive(f->run_fd, "app", "web.1"), 0);
 	assert_int_equal(faccessat(f->run_fd, "app", F_OK, 0), -1);
 	assert_int_equal(state_claim(f->run_fd, "app", "web.1", &b, &remains, &err), 0);
 	state_release(&b);
@@ -162,6 +162,51 @@ static void state_each_dead__live_and_dead__only_the_dead(void **state)
 	state_release(&live);
 }
 
+/* T54: what a collector looks at is neither alive for a start, nor free for it. */
+static void state_take_dead__start_of_the_same_name__waits_for_the_collector(void **state)
+{
+	struct fixture *f = *state;
+	struct state live = STATE_INIT;
+	struct state s = STATE_INIT;
+	struct dyno_err err = {0};
+	bool remains = true;
+	int lock_fd = -EBADF;
+	int pipe_fds[2];
+	int status;
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(state_claim(f->run_fd, "app", "web.1", &live, &remains, &err), 0);
+	assert_int_equal(state_collect_begin(f->run_fd, &lock_fd, &err), 0);
+	assert_int_equal(state_take_dead(f->run_fd, "app", "web.1", &s, &remains), 0);
+	assert_int_equal(state_take_dead(f->run_fd, "app", "web.2", &s, &remains), 1);
+	assert_false(remains);
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct state own = STATE_INIT;
+		int r;
+
+		/* The locks are of descriptions shared by the fork: only the parent's may count. */
+		close_fdp(&lock_fd);
+		close_fdp(&s.dir_fd);
+		r = state_claim(f->run_fd, "app", "web.2", &own, &remains, &err);
+		(void)!write(pipe_fds[1], "", 1);
+		_exit(r == 0 ? 0 : 1);
+	}
+	close_fdp(&pipe_fds[1]);
+	assert_int_equal(poll(&(struct pollfd){.fd = pipe_fds[0], .events = POLLIN}, 1, 50), 0);
+	state_release(&s);
+	close_fdp(&lock_fd);
+	assert_int_equal(read(pipe_fds[0], &byte, 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close_fdp(&pipe_fds[0]);
+	state_release(&live);
+}
+
 static void state_leaf_split__names__round_trip(void **state)
 {
 	static const char *const bad[] = {"app@web.1", "app@web.1.ffffffff", "web.1.01234567",
@@ -196,6 +241,9 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(state_each_dead__live_and_dead__only_the_dead,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			state_take_dead__start_of_the_same_name__waits_for_the_collector, set_up,
+			tear_down),
 		cmocka_unit_test(state_leaf_split__names__round_trip),
 	};
 
