@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +35,11 @@
 #include "kernel/userns.h"
 
 #include "base/childsafe.h"
+
+/* Source: linux/sched.h, which cannot be included beside sched.h */
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
 
 /* ---- before the root --------------------------------------------------------------------- */
 
@@ -64,9 +70,35 @@ static int step_parent(struct launch *l, struct dyno_err *err)
 	return privs_die_with_parent(err);
 }
 
+/*
+ * A monitor may well run with more than a dyno should have: in real time, out of the reach of the
+ * OOM killer, without address randomisation.  What makes a process less than others stays.
+ */
+static int shed_caller(struct dyno_err *err)
+{
+	const struct sched_param usual = {0};
+	long policy = syscall(SYS_sched_getscheduler, 0);
+	_cleanup_close_ int fd = -EBADF;
+	char sign = '0';
+
+	if ((policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE) &&
+	    syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &usual) < 0)
+		return err_set(err, ERR_LAUNCH, errno, "leave real-time scheduling");
+	if (personality(PER_LINUX) < 0)
+		return err_set(err, ERR_LAUNCH, errno, "take the usual personality");
+	fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && pread(fd, &sign, 1, 0) == 1 && sign == '-' && pwrite(fd, "0", 1, 0) != 1)
+		return err_set(err, ERR_LAUNCH, errno, "come within reach of the OOM killer");
+	return 0;
+}
+
 static int step_session(struct launch *l, struct dyno_err *err)
 {
+	int r = shed_caller(err);
+
 	(void)l;
+	if (r < 0)
+		return r;
 	if (setsid() < 0)
 		return err_set(err, ERR_LAUNCH, errno, "start a session");
 	(void)umask(0); /* nodes get the modes that the plan names; set for the command later */
@@ -75,7 +107,8 @@ static int step_session(struct launch *l, struct dyno_err *err)
 
 /*
  * An app may open its output anew (/dev/stdout): a pipe of the caller must then be the app's. Only
- * pipes without a name: whatever has one belongs to somebody.
+ * pipes without a name: whatever has one belongs to somebody.  The group does, and only for
+ * writing: the owner could read what others write to the same pipe, and take it from its maker.
  */
 static int step_output(struct launch *l, struct dyno_err *err)
 {
@@ -84,10 +117,12 @@ static int step_output(struct launch *l, struct dyno_err *err)
 	(void)err;
 	for (fd = STDOUT_FILENO; !l->rootless && fd <= STDERR_FILENO; fd++) {
 		struct statfs fs;
+		struct stat st;
 
 		if (fstatfs(fd, &fs) < 0 || fs.f_type != PIPEFS_MAGIC)
 			continue;
-		if (fchown(fd, child_uid(l, true), child_gid(l, true)) < 0)
+		if (fstat(fd, &st) < 0 || fchown(fd, (uid_t)-1, child_gid(l, true)) < 0 ||
+		    fchmod(fd, (st.st_mode & S_IRWXU) | S_IWGRP) < 0)
 			break; /* a pipe all the same, only not to be opened anew */
 	}
 	return 0;
