@@ -58,15 +58,22 @@ int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,
 	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
 			     (expect_fd < 0 ? (unsigned int)AT_SYMLINK_NOFOLLOW : 0U);
 	_cleanup_close_ int fd = -EBADF;
+	bool others = false;
 
 	fd = open_tree(AT_FDCWD, path, flags);
 	/* A mount with others locked below it (rootless) can only be taken with them. */
-	if (fd < 0 && errno == EINVAL)
+	if (fd < 0 && errno == EINVAL) {
 		fd = open_tree(AT_FDCWD, path, flags | AT_RECURSIVE);
+		others = true;
+	}
 	if (fd < 0)
 		return err_set(err, ERR_MOUNT, errno, "clone the mount of %s", path);
 	if (expect_fd >= 0 && !same_inode(fd, expect_fd))
 		return err_set(err, ERR_MOUNT, ESTALE, "clone the mount of %s", path);
+	/* They are seen, so they are as read-only as the one asked for; ids are that one's alone. */
+	if (others && mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return err_set(err, ERR_MOUNT, errno, "set the attributes of the mounts below %s",
+			       path);
 	if (userns_fd >= 0) {
 		attr.attr_set |= MOUNT_ATTR_IDMAP;
 		attr.userns_fd = (unsigned int)userns_fd;

@@ -30,6 +30,9 @@ int mounts_make_private(struct dyno_err *err);
  *             do not compare, and do not follow a link in the last component
  * @userns_fd: map the ids of the copy by this user namespace; negative: as they are
  * @attrs: MOUNT_ATTR_* to set on the copy
+ *
+ * Mounts below @path are left out, except where the kernel gives none without the others (in a
+ * user namespace, which must not see what they hide); then @attrs are set on these too.
  * Return: the mount, or -errno with ERR_MOUNT; -EOPNOTSUPP with ERR_IDMAP where the file system
  * takes no id map.
  * Context: [child]
