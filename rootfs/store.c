@@ -364,7 +364,7 @@ int store_acquire(struct store *store, const struct store_request *req, struct s
 	if (str_starts(req->source, "sha256:"))
 		return acquire_stored(store, req, ret, err);
 	if (str_eq(req->source, "-")) {
-		r = store_spool(store, &fd, err);
+		r = store_spool(store, req->cancel_fd, &fd, err);
 		if (r < 0)
 			return r;
 		return store_add(store, req, &(struct store_archive){.fd = fd}, ret, err);

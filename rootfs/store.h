@@ -78,6 +78,8 @@ typedef void (*store_progress_fn)(void *data, const struct dyno_progress *progre
  * @checksum: "SHA256:<hex>" the archive must have, or NULL; given, the archive is always hashed
  * @libexec_dir: directory of dyno-unpack; NULL: see store_helper_find()
  * @progress, @data: may be NULL
+ * @cancel_fd: long waits end with -EINTR and ERR_CANCELLED once it is readable, which is not read
+ *             from; 0: none
  */
 struct store_request {
 	const char *source;
@@ -85,6 +87,7 @@ struct store_request {
 	const char *libexec_dir;
 	store_progress_fn progress;
 	void *data;
+	int cancel_fd;
 };
 
 enum store_kind {

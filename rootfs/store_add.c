@@ -360,6 +360,7 @@ int store_add(struct store *store, const struct store_request *req,
 	};
 	int r = store_prepare(store, err);
 
+	a.helper.cancel_fd = req->cancel_fd;
 	if (r == 0)
 		r = lock_identity(&a, err);
 	if (r < 0)
@@ -385,7 +386,8 @@ int store_add(struct store *store, const struct store_request *req,
 
 /* ---- standard input ------------------------------------------------------------------------ */
 
-static int copy_capped(int from, int to, const struct store *store, struct dyno_err *err)
+static int copy_capped(int from, int cancel_fd, int to, const struct store *store,
+		       struct dyno_err *err)
 {
 	_cleanup_free_ char *buffer = malloc(SPOOL_BYTES);
 	uint64_t total = 0;
@@ -393,9 +395,20 @@ static int copy_capped(int from, int to, const struct store *store, struct dyno_
 
 	if (!buffer)
 		return err_set(err, ERR_MEMORY, ENOMEM, "allocate for reading standard input");
-	while ((n = fd_read_full(from, buffer, SPOOL_BYTES)) > 0) {
+	for (;;) {
 		ssize_t w;
+		int r = store_wait(from, cancel_fd, err);
 
+		if (r < 0)
+			return r;
+		n = read(from, buffer, SPOOL_BYTES);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			return err_set(err, ERR_SLUG_OPEN, errno,
+				       "read the slug from standard input");
+		if (n == 0)
+			return 0;
 		total += (uint64_t)n;
 		if (total > UNPACK_ARCHIVE_MAX_BYTES)
 			return err_set(err, ERR_SLUG_LIMIT, 0,
@@ -404,12 +417,9 @@ static int copy_capped(int from, int to, const struct store *store, struct dyno_
 		if (w < 0)
 			return store_io_error(store, err, (int)-w, "spool to", STORE_TMP);
 	}
-	if (n < 0)
-		return err_set(err, ERR_SLUG_OPEN, (int)-n, "read the slug from standard input");
-	return 0;
 }
 
-int store_spool(struct store *store, int *ret_fd, struct dyno_err *err)
+int store_spool(struct store *store, int cancel_fd, int *ret_fd, struct dyno_err *err)
 {
 	_cleanup_close_ int fd = -EBADF;
 	char path[TMP_NAME_BYTES + 8];
@@ -428,7 +438,7 @@ int store_spool(struct store *store, int *ret_fd, struct dyno_err *err)
 	}
 	if (fd < 0)
 		return store_io_error(store, err, errno, "make a file in", STORE_TMP);
-	r = copy_capped(STDIN_FILENO, fd, store, err);
+	r = copy_capped(STDIN_FILENO, cancel_fd, fd, store, err);
 	if (r < 0)
 		return r;
 	*ret_fd = take_fd(&fd);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -156,10 +157,26 @@ static int died(struct helper *helper, struct dyno_err *err)
 		       status);
 }
 
+int store_wait(int fd, int cancel_fd, struct dyno_err *err)
+{
+	struct pollfd p[] = {
+		{.fd = fd, .events = POLLIN},
+		{.fd = cancel_fd > 0 ? cancel_fd : -1, .events = POLLIN},
+	};
+
+	while (poll(p, ARRAY_SIZE(p), -1) < 0)
+		if (errno != EINTR)
+			return err_set(err, ERR_IO, errno, "wait for the slug");
+	return p[1].revents ? err_set(err, ERR_CANCELLED, EINTR, "wait for the slug") : 0;
+}
+
 int helper_hear(struct helper *helper, struct unpack_msg *ret, struct dyno_err *err)
 {
+	int r = store_wait(helper->control, helper->cancel_fd, err);
 	ssize_t n;
 
+	if (r < 0)
+		return r;
 	do
 		n = recv(helper->control, ret, sizeof(*ret), 0);
 	while (n < 0 && errno == EINTR);

@@ -147,8 +147,13 @@ int store_add(struct store *store, const struct store_request *req,
  * Errors: ERR_SLUG_DIGEST, ERR_USAGE. */
 int store_check_digest(const char *checksum, const uint8_t *sha256, struct dyno_err *err);
 
-/** store_spool() - copy stdin to a nameless file of the store. @ret_fd: the caller closes it. */
-int store_spool(struct store *store, int *ret_fd, struct dyno_err *err);
+/** store_spool() - copy stdin to a nameless file of the store. @cancel_fd: see store_request;
+ * @ret_fd: the caller closes it. */
+int store_spool(struct store *store, int cancel_fd, int *ret_fd, struct dyno_err *err);
+
+/** store_wait() - until @fd can be read. @cancel_fd: see store_request. Return: 0; -EINTR with
+ * ERR_CANCELLED; -errno. */
+int store_wait(int fd, int cancel_fd, struct dyno_err *err);
 
 /* ---- the helper ----------------------------------------------------------------------------- */
 
@@ -157,11 +162,13 @@ int store_spool(struct store *store, int *ret_fd, struct dyno_err *err);
  * @name: for messages; static text
  * @control: socket
  * @pidfd: of the process
+ * @cancel_fd: see store_request; set before the start
  */
 struct helper {
 	const char *name;
 	int control;
 	int pidfd;
+	int cancel_fd;
 };
 
 #define HELPER_INIT                                     \

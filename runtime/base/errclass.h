@@ -16,6 +16,7 @@
 	ERR(3, ERR_MEMORY, "host.memory", 125, "the host gave no memory")                          \
 	ERR(4, ERR_IO, "host.io", 125, "a system call on the host failed")                         \
 	ERR(5, ERR_HOST_LIMIT, "host.limit", 125, "a limit of the host or of the caller was met")  \
+	ERR(6, ERR_CANCELLED, "run.cancelled", 125, "a signal came before there was a dyno")       \
 	ERR(10, ERR_SLUG_OPEN, "slug.open", 125,                                                   \
 	    "the slug cannot be opened or is of a wrong kind")                                     \
 	ERR(11, ERR_SLUG_FORMAT, "slug.format", 125, "the slug is not an archive that dyno reads") \

@@ -120,9 +120,27 @@ static int name_app(struct run *run, struct dyno_err *err)
 	return 0;
 }
 
+/*
+ * Readable while a signal waits that ends a run.  Nobody takes the signal from it: after a launch
+ * the monitor does, before one it is left pending and ends the caller once all is given back.
+ */
+static int open_cancel(int *ret_fd, struct dyno_err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return *ret_fd < 0 ? err_set(err, ERR_IO, errno, "look for signals") : 0;
+}
+
 static int find_slug(struct run *run, struct dyno_err *err)
 {
-	const struct store_request req = {
+	_cleanup_close_ int cancel_fd = -EBADF;
+	struct store_request req = {
 		.source = run->opts->slug,
 		.checksum = run->opts->checksum,
 		.libexec_dir = run->host->libexec_dir,
@@ -135,8 +153,11 @@ static int find_slug(struct run *run, struct dyno_err *err)
 	if (r < 0)
 		return r;
 	r = host_store(run->host, &run->store, err);
+	if (r == 0)
+		r = open_cancel(&cancel_fd, err);
 	if (r < 0)
 		return r;
+	req.cancel_fd = cancel_fd;
 	r = store_acquire(run->store, &req, &run->entry, err);
 	if (r < 0)
 		return r;
