@@ -104,8 +104,10 @@ lines_out() { [ "$(all_out | wc -l)" -ge "$1" ]; }
 @test "starts, kills and gc at once: whoever is not killed ends well (T54, T41)" {
 	for ((round = 0; round < $(loops 200); round++)); do
 		herd 12 -q --scratch disk "$SHAPES" 'sleep 0.2; echo "$DYNO"'
+		killers=()
 		for each in 1 4 7 10; do
 			(sleep "0.$((RANDOM % 30))" && kill -KILL "${herd[each]}" 2>/dev/null) 3>&- &
+			killers+=($!)
 		done
 		for each in 1 2 3 4 5; do
 			dyno gc -q >/dev/null || fail "gc failed"
@@ -117,8 +119,9 @@ lines_out() { [ "$(all_out | wc -l)" -ge "$1" ]; }
 				fail "number $each: $got, $(cat "$BATS_TEST_TMPDIR/$each.err")"
 			[[ $got == 137 || -s $BATS_TEST_TMPDIR/$each.out ]] || fail "number $each lost its output"
 		done
+		# not a bare wait: bats has children of its own
+		wait "${killers[@]}" || :
 	done
-	wait
 	dyno gc -q
 	run -0 dyno gc -q
 	[ -z "$output" ]

@@ -78,6 +78,9 @@ lib_teardown_file() {
 
 lib_setup() {
 	cd "$BASE" || return
+	# bats' own watchdog may be about to start; it is no residue
+	[ -z "${BATS_killer_pid:-}" ] ||
+		wait_for 5 pgrep -P "$BATS_killer_pid" -x sleep
 	if [ "$PROFILE" = rootless ] && [ "$(id -u)" = 0 ]; then
 		chmod 755 "$BATS_RUN_TMPDIR"
 		chown "$USER_ID:$USER_ID" "$BATS_TEST_TMPDIR"
