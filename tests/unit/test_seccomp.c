@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -285,6 +286,14 @@ static void program__known_calls__have_their_answer(void **state)
 		{SYS_socket, AF_UNIX, SOCK_STREAM, 0, ALLOW},
 		{SYS_socket, AF_INET, SOCK_STREAM, 0, ALLOW},
 		{SYS_socket, AF_INET6, SOCK_DGRAM, 17, ALLOW},
+		{SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_TCP, ALLOW},
+		{SYS_socket, AF_INET, SOCK_STREAM, 262 /* MPTCP */, ALLOW},
+		{SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP, ALLOW},
+		{SYS_socket, AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6, ALLOW},
+		{SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_SCTP, REFUSE(EPERM)},
+		{SYS_socket, AF_INET6, SOCK_SEQPACKET, IPPROTO_SCTP, REFUSE(EPERM)},
+		{SYS_socket, AF_INET, SOCK_DCCP, IPPROTO_DCCP, REFUSE(EPERM)},
+		{SYS_socket, AF_INET, SOCK_DGRAM, 115 /* L2TP */, REFUSE(EPERM)},
 		{SYS_socket, AF_NETLINK, SOCK_RAW, 0, ALLOW},
 		{SYS_socket, AF_NETLINK, SOCK_RAW, 4, REFUSE(EPERM)},
 		{SYS_socket, AF_PACKET, SOCK_RAW, 0, REFUSE(EPERM)},
