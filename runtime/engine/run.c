@@ -219,6 +219,11 @@ static int reserve_ids(struct run *run, struct dyno_err *err)
 	struct uidrange range = UIDRANGE_DEFAULT;
 	int r;
 
+	if (run->rootless && run->opts->uid_range) {
+		err_set(err, ERR_USAGE, EPERM, "use a range of ids without root");
+		err_hint(err, "leave --uid-range out: rootless a dyno has the caller's id alone");
+		return -EPERM;
+	}
 	if (run->rootless)
 		return 0;
 	if (run->opts->uid_range) {
@@ -280,7 +285,9 @@ static void plan_launch(struct run *run)
 
 static void plan_monitor(struct run *run)
 {
-	bool formation = run->command.kind == COMMAND_TYPE;
+	/* The release phase runs in a one-off (contract 8.10). */
+	bool formation = run->command.kind == COMMAND_TYPE &&
+			 !str_eq(run->command.type, "release");
 	bool shared = run->opts->network == DYNO_NET_HOST;
 
 	run->plan = (struct monitor_plan){

@@ -192,3 +192,18 @@ EOF2
 	run -125 dyno run -q --data-dir /proc/nowhere "$SHAPES" true
 	run -125 dyno run -q --run-dir /proc/nowhere "$SHAPES" true
 }
+
+@test "the release type is a one-off: it completes (C4.5, C8.10)" {
+	as_user mkdir -p "$BASE/rel"
+	printf 'web: true\nrelease: exit 0\n' | as_user tee "$BASE/rel/Procfile" >/dev/null
+	run --separate-stderr dyno run "$BASE/rel" release
+	assert_status 0
+	[[ $stderr == *'heroku[release.1]: State changed from up to complete'* ]]
+	as_user rm -r "$BASE/rel"
+}
+
+@test "without root a range of ids is refused, not passed over" {
+	[ "$PROFILE" = rootless ] || skip "only without root"
+	run -125 dyno run --uid-range 2000683008:65536 "$(slug shapes)" -- true
+	assert_error usage
+}
