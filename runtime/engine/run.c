@@ -286,8 +286,7 @@ static void plan_launch(struct run *run)
 static void plan_monitor(struct run *run)
 {
 	/* The release phase runs in a one-off (contract 8.10). */
-	bool formation = run->command.kind == COMMAND_TYPE &&
-			 !str_eq(run->command.type, "release");
+	bool formation = run->command.kind == COMMAND_TYPE && !str_eq(run->command.type, "release");
 	bool shared = run->opts->network == DYNO_NET_HOST;
 
 	run->plan = (struct monitor_plan){
