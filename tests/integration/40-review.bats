@@ -13,7 +13,7 @@ setup() {
 @test "a scratch on disk is collected after the run directory is gone, as after a boot (T41, T43)" {
 	begin -q --scratch disk --name boot.1 "$SHAPES" 'echo on; sleep 1000'
 	says 10 on
-	[ "$(ls "$BASE/data/scratch" | wc -l)" -eq 1 ]
+	[ "$(find "$BASE/data/scratch" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
 	kill -9 "$pid"
 	finish 137
 	as_user mkdir -m 700 "$BASE/run2"
@@ -23,7 +23,7 @@ setup() {
 	run -0 dyno gc --run-dir "$BASE/run2"
 	[[ $output == *'scratch '*@boot.1.* ]]
 	[[ $output != *boot.2* ]]
-	[ "$(ls "$BASE/data/scratch" | wc -l)" -eq 1 ]
+	[ "$(find "$BASE/data/scratch" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
 	kill "$pid"
 	finish 143
 	run -0 dyno gc
