@@ -100,9 +100,21 @@ static void set_names(struct state *s, const char *app, const char *dyno)
 	str_fmt(s->dyno, sizeof(s->dyno), "%s", dyno);
 }
 
-/* Return: 0; -EEXIST: a live dyno has it; -errno. */
-static int claim(int run_fd, const char *app, const char *dyno, struct state *ret,
-		 bool *ret_remains)
+/* How a claimer opens a place: -EEXIST where a live dyno has it. */
+static int open_claimed(int run_fd, const char *place)
+{
+	int r = open_locked(run_fd, place);
+
+	return r == -EWOULDBLOCK ? open_without_collector(run_fd, place) : r;
+}
+
+/*
+ * Makes the place where it is missing and locks it by @open_place, again where somebody removed
+ * it in between.  Return: 0, or -errno of @open_place.
+ */
+static int take(int run_fd, const char *app, const char *dyno,
+		int (*open_place)(int run_fd, const char *place), struct state *ret,
+		bool *ret_remains)
 {
 	char place[PLACE_BYTES];
 	int tries;
@@ -117,9 +129,7 @@ static int claim(int run_fd, const char *app, const char *dyno, struct state *re
 			continue;
 		if (r < 0)
 			return r;
-		r = open_locked(run_fd, place);
-		if (r == -EWOULDBLOCK)
-			r = open_without_collector(run_fd, place);
+		r = open_place(run_fd, place);
 		if (r == -ENOENT || r == -ESTALE)
 			continue;
 		if (r < 0)
@@ -130,6 +140,13 @@ static int claim(int run_fd, const char *app, const char *dyno, struct state *re
 		return 0;
 	}
 	return r;
+}
+
+/* Return: 0; -EEXIST: a live dyno has it; -errno. */
+static int claim(int run_fd, const char *app, const char *dyno, struct state *ret,
+		 bool *ret_remains)
+{
+	return take(run_fd, app, dyno, open_claimed, ret, ret_remains);
 }
 
 static int claim_failed(int r, const char *app, const char *dyno, struct dyno_err *err)
@@ -296,32 +313,11 @@ int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
 int state_take_dead(int run_fd, const char *app, const char *dyno, struct state *ret,
 		    bool *ret_remains)
 {
-	char place[PLACE_BYTES];
-	int tries;
-	int r = -EBUSY;
+	int r = take(run_fd, app, dyno, open_locked, ret, ret_remains);
 
-	str_fmt(place, sizeof(place), "%s/%s", app, dyno);
-	for (tries = 0; tries < CLAIM_TRIES; tries++) {
-		bool made;
-
-		r = make_place(run_fd, app, place, &made);
-		if (r == -EAGAIN)
-			continue;
-		if (r < 0)
-			return r;
-		r = open_locked(run_fd, place);
-		if (r == -EWOULDBLOCK)
-			return 0;
-		if (r == -ENOENT || r == -ESTALE)
-			continue;
-		if (r < 0)
-			return r;
-		*ret = (struct state){.run_fd = run_fd, .dir_fd = r};
-		set_names(ret, app, dyno);
-		*ret_remains = !made;
-		return 1;
-	}
-	return r;
+	if (r == -EWOULDBLOCK)
+		return 0;
+	return r < 0 ? r : 1;
 }
 
 int state_tag(int run_fd, char tag[STATE_TAG_BYTES])
