@@ -20,7 +20,9 @@ left() {
 	for name in guestbook node-hello clock shapes; do
 		run -0 tar -tzf "$(slug "$name")"
 		grep -qx './app/Procfile' <<<"$output"
-		! grep -v '^\./app/' <<<"$output"
+		if grep -v '^\./app/' <<<"$output"; then
+			fail "members outside app/"
+		fi
 	done
 }
 

@@ -13,7 +13,8 @@ json() { jq -e "$1" <<<"$output" >/dev/null || lib_seen "not so: $1"; }
 three() {
 	[[ ${stderr_lines[0]} == "dyno: "*"$2"*"[$1]" ]] || lib_seen "expected: $2 [$1]"
 	[[ ${stderr_lines[1]} == "hint: "*"$3"* ]] || lib_seen "expected a hint: $3"
-	[ "${#stderr_lines[@]}" -eq 2 ] && [ -z "$output" ]
+	[ "${#stderr_lines[@]}" -eq 2 ]
+	[ -z "$output" ]
 }
 
 # work: into an empty directory that is the profile's user's
@@ -34,7 +35,9 @@ offers() {
 
 @test "a bare dyno prints twelve lines of help" {
 	run -0 --separate-stderr dyno
-	[ "${#lines[@]}" -ge 9 ] && [ "$(wc -l <<<"$output")" -eq 12 ] && [ -z "$stderr" ]
+	[ "${#lines[@]}" -ge 9 ]
+	[ "$(wc -l <<<"$output")" -eq 12 ]
+	[ -z "$stderr" ]
 }
 
 @test "an unknown verb suggests the nearest and exits with 2" {
@@ -270,7 +273,8 @@ offers() {
 	run -0 --separate-stderr dyno run --log-source shop "$(slug shapes)" 'echo out'
 	[[ ${stderr_lines[0]} == *' shop[run.'* ]]
 	run -0 --separate-stderr dyno run -q "$(slug shapes)" 'echo out'
-	[ "$output" = out ] && [ -z "$stderr" ]
+	[ "$output" = out ]
+	[ -z "$stderr" ]
 }
 
 @test "on a terminal a platform line is short and has no stray bytes when NO_COLOR is set" {
@@ -293,7 +297,8 @@ offers() {
 	[ "$output" = "$digest" ]
 	cmp shop.tgz other.tgz
 	run -0 --separate-stderr bash -c '"$DYNO" slug pack shop -o - | sha256sum'
-	[ "$stderr" = "$digest" ] && [ "sha256:${output%% *}" = "$digest" ]
+	[ "$stderr" = "$digest" ]
+	[ "sha256:${output%% *}" = "$digest" ]
 	run -0 dyno slug pack shop -o other.tgz --json
 	json ".digest == \"$digest\" and .file == \"other.tgz\" and .archive_bytes > 20"
 	before=$(sha256sum other.tgz)
