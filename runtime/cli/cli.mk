@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The command's own parts that its unit test is linked with; the verbs are tested as a program.
-CLI_UNIT_SRC := $(addprefix runtime/cli/,option.c value.c nearest.c output.c json.c progress.c outfile.c)
+CLI_UNIT_SRC := $(addprefix runtime/cli/,option.c value.c nearest.c output.c progress.c outfile.c)
 
 $(O)/unit/test_option: $(call obj,$(CLI_UNIT_SRC))
 # The library stands before these objects, which need it: once more after them.

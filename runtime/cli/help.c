@@ -2,8 +2,8 @@
 /* help.c - `dyno help` and --help: text and JSON, made from the tables. */
 #include <string.h>
 
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 
 /* Columns of "  -a, --app NAME" before the help of an option begins. */
 #define HELP_OPTION_COLUMNS 28

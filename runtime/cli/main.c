@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 
 /* Largest configuration file. Source: chosen; every option on a line of its own takes 2 KiB. */
 #define CONFIG_MAX_BYTES (64 * 1024)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * output.h - how the command speaks: whole buffers written at once, text of unknown origin made
- * harmless, times, colour where it is wanted.  No stdio, no locale, no time zone.
+ * harmless, colour where it is wanted.  No stdio, no locale, no time zone.
  */
 #ifndef DYNO_CLI_OUTPUT_H
 #define DYNO_CLI_OUTPUT_H
@@ -12,16 +12,6 @@
 #include <dyno.h>
 
 #include "base/str.h"
-
-/* "2026-06-01T12:00:00.123456+00:00" with its NUL, and room for years of five digits and more. */
-#define OUTPUT_TIME_BYTES 48
-
-/** output_time() - microseconds since the epoch in the form of RFC 3339, UTC. Return: @buf.
- * gmtime(3) is not used: it reads the file of the time zone. */
-char *output_time(uint64_t us, char buf[OUTPUT_TIME_BYTES]);
-
-/** output_now_us() - microseconds since the epoch. */
-uint64_t output_now_us(void);
 
 /**
  * output_add_line() - text for a terminal or a log: control bytes, newlines and invalid UTF-8 as

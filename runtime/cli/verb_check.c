@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_check.c - dyno check SLUG: what a start would stumble over, with file and line. */
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 
 struct check_options {
 	struct cli_common common;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_doctor.c - dyno doctor: every probe of the host with its fact and what mends it. */
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 
 #define VERDICT_COLUMNS 10
 #define PROBE_COLUMNS	22

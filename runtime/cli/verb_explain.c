@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_explain.c - dyno explain [CLASS]: what an error class means. */
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 #include "cli/nearest.h"
 
 #define CLASS_COLUMNS 24

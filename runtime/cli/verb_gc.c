@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_gc.c - dyno gc: remove what killed launchers left. */
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 
 struct gc_options {
 	struct cli_common common;

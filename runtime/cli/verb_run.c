@@ -4,8 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
+#include "base/timetext.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 #include "cli/value.h"
 
 static const char *const network_choices[] = {
@@ -124,7 +125,7 @@ struct run_log {
 	bool color;
 };
 
-/* Offset and length of "12:00:00" in the text of output_time(). */
+/* Offset and length of "12:00:00" in the text of time_format(). */
 #define TIME_OF_DAY_AT	11
 #define TIME_OF_DAY_LEN 8
 
@@ -142,14 +143,14 @@ static void log_line(void *data, const char *source, const char *dyno, const cha
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
 	struct run_log *log = data;
-	char time[OUTPUT_TIME_BYTES], tag[160];
+	char time[TIME_BYTES], tag[160];
 
 	progress_clear(&log->cli->progress);
 	if (log->quiet)
 		return;
 
 	log_asked(log);
-	output_time(output_now_us(), time);
+	time_format(time_now_us(), time);
 	str_fmt(tag, sizeof(tag), "%s[%s]", source, dyno);
 	if (log->is_tty) {
 		sbuf_addf(&b, "%.*s ", TIME_OF_DAY_LEN, time + TIME_OF_DAY_AT);

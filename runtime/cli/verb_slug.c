@@ -4,10 +4,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/json.h"
 #include "base/num.h"
 #include "base/path.h"
+#include "base/timetext.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 #include "cli/outfile.h"
 
 #define DIGEST_PREFIX "sha256:"
@@ -190,14 +191,14 @@ static void add_size(struct sbuf *b, const char *label, uint64_t bytes)
 
 static void slug_text(struct sbuf *b, const struct dyno_slug_info *info)
 {
-	char time[OUTPUT_TIME_BYTES];
+	char time[TIME_BYTES];
 
 	sbuf_addf(b, "digest:   %s\n", info->digest[0] ? info->digest : "-");
 	add_size(b, "archive:  ", info->archive_bytes);
 	add_size(b, "tree:     ", info->tree_bytes);
 	sbuf_addf(b, "files:    %llu\n", (unsigned long long)info->files);
 	sbuf_addf(b, "uid:      %u\n", info->uid);
-	sbuf_addf(b, "added:    %s\n", info->added_us ? output_time(info->added_us, time) : "-");
+	sbuf_addf(b, "added:    %s\n", info->added_us ? time_format(info->added_us, time) : "-");
 	sbuf_addf(b, "in use:   %s\n", info->in_use ? "yes" : "no");
 	for (size_t i = 0; i < info->n_types; i++) {
 		sbuf_adds(b, i ? "          " : "types:    ");
@@ -236,11 +237,11 @@ static int info_main(struct cli *cli, struct dyno_err *err)
 #define LS_DIGEST_COLUMNS (STRLEN(DIGEST_PREFIX) + DIGEST_SHORT_DIGITS + 2)
 #define LS_SIZE_COLUMNS	  10
 #define LS_ADDED_COLUMNS  21
-#define LS_ADDED_BYTES	  19 /* "2026-06-01T12:00:00" of output_time() */
+#define LS_ADDED_BYTES	  19 /* "2026-06-01T12:00:00" of time_format() */
 
 static void ls_row(struct sbuf *b, const struct dyno_slug_info *info)
 {
-	char text[OUTPUT_TIME_BYTES];
+	char text[TIME_BYTES];
 
 	str_fmt(text, sizeof(text), "%.*s", (int)STRLEN(DIGEST_PREFIX) + DIGEST_SHORT_DIGITS,
 		info->digest);
@@ -250,7 +251,7 @@ static void ls_row(struct sbuf *b, const struct dyno_slug_info *info)
 	str_fmt(text, sizeof(text), "%llu", (unsigned long long)info->files);
 	output_add_padded(b, text, LS_SIZE_COLUMNS);
 	output_add_padded(b, info->in_use ? "yes" : "no", 5);
-	output_time(info->added_us, text);
+	time_format(info->added_us, text);
 	text[LS_ADDED_BYTES] = '\0';
 	output_add_padded(b, text, LS_ADDED_COLUMNS);
 	for (size_t i = 0; i < info->n_types; i++) {

@@ -2,8 +2,8 @@
 /* verb_version.c - dyno version, --version: the program's, and with --json what the host offers. */
 #include <sys/utsname.h>
 
+#include "base/json.h"
 #include "cli/cli.h"
-#include "cli/json.h"
 
 struct version_options {
 	struct cli_common common;

@@ -15,8 +15,9 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/str.h"
-#include "cli/json.h"
+#include "base/timetext.h"
 #include "cli/nearest.h"
 #include "cli/option.h"
 #include "cli/outfile.h"
@@ -505,7 +506,7 @@ static void nearest_offer__typed_words__find_what_was_meant_or_nothing(void **st
 	}
 }
 
-static void output_time__dates__are_those_of_the_calendar(void **state)
+static void time_format__dates__are_those_of_the_calendar(void **state)
 {
 	static const struct {
 		uint64_t us;
@@ -522,11 +523,11 @@ static void output_time__dates__are_those_of_the_calendar(void **state)
 		{13574563200000000, "2400-02-29T00:00:00.000000+00:00"},
 		{UINT64_MAX, "586524-01-19T08:01:49.551615+00:00"},
 	};
-	char buf[OUTPUT_TIME_BYTES];
+	char buf[TIME_BYTES];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_string_equal(output_time(cases[i].us, buf), cases[i].text);
+		assert_string_equal(time_format(cases[i].us, buf), cases[i].text);
 }
 
 /* T10: what comes from a slug cannot steer a terminal or begin a line. */
@@ -789,7 +790,7 @@ int main(void)
 		cmocka_unit_test(value_bool__words__are_read_in_any_case),
 		cmocka_unit_test(nearest_distance__pairs__count_edits),
 		cmocka_unit_test(nearest_offer__typed_words__find_what_was_meant_or_nothing),
-		cmocka_unit_test(output_time__dates__are_those_of_the_calendar),
+		cmocka_unit_test(time_format__dates__are_those_of_the_calendar),
 		cmocka_unit_test(output_add_line__hostile_bytes__are_shown),
 		cmocka_unit_test(output_wants_color__settings__by_precedence),
 		cmocka_unit_test(output_stdout__full_disk_and_gone_reader__differ),

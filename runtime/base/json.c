@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* json.c - writes JSON into a buffer. */
-#include "cli/json.h"
+#include "base/json.h"
 
 #include <string.h>
 
-#include "cli/output.h"
+#include "base/timetext.h"
 
 /* A value needs a comma before it unless it is the first: the last byte tells. */
 static void value_start(struct sbuf *b, const char *name)
@@ -58,9 +58,9 @@ void json_null(struct sbuf *b, const char *name)
 
 void json_time(struct sbuf *b, const char *name, uint64_t us)
 {
-	char text[OUTPUT_TIME_BYTES];
+	char text[TIME_BYTES];
 
-	output_time(us, text);
+	time_format(us, text);
 	json_str(b, name, text);
 }
 

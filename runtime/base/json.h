@@ -3,8 +3,8 @@
  * json.h - writes JSON into a buffer, with the commas in their places.  Names end in their unit
  * (_us, _ms, _bytes), times are RFC 3339 UTC, unknown is null.  It reads none.
  */
-#ifndef DYNO_CLI_JSON_H
-#define DYNO_CLI_JSON_H
+#ifndef DYNO_BASE_JSON_H
+#define DYNO_BASE_JSON_H
 
 #include <stdbool.h>
 #include <stdint.h>
