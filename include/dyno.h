@@ -209,6 +209,17 @@ struct dyno_timing {
  * @uid_range: "FIRST:COUNT" of host ids for dynos; NULL: the default range
  * @log_source: tag of the platform's lines; default "heroku"
  * @boot_timeout_ms, @grace_ms: 60 s and 30 s by default
+ * @spec: JSON text of dyno-spec(5), or NULL; what is set here beside it wins
+ * @restart: "always", "on-failure" or "never"; a one-off is never restarted
+ * @exit_0: what status 0 is to a formation dyno: "crash" or "complete"
+ * @restart_order: "overlap" or "strict"
+ * @backoff: waits between crash and start, such as "0,20m,40m"; "off"
+ * @cycle: the daily restart, "24h+216m" or "off"
+ * @stop_signal, @stop_scope: "TERM" to "all", "group" or "main"
+ * @health: "tcp", "http:/PATH" or "exec:COMMAND"; NULL: none
+ * @health_interval_ms, @health_timeout_ms, @health_threshold: 10 s, 5 s, 3 failures in a row
+ * @no_receipt: do not look at what the dyno has written
+ * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
  *       from starting to up"; may be NULL
  * @data: for @log
@@ -236,6 +247,20 @@ struct dyno_run_opts {
 	const char *log_source;
 	uint64_t boot_timeout_ms;
 	uint64_t grace_ms;
+	const char *spec;
+	const char *restart;
+	const char *exit_0;
+	const char *restart_order;
+	const char *backoff;
+	const char *cycle;
+	const char *stop_signal;
+	const char *stop_scope;
+	const char *health;
+	uint64_t health_interval_ms;
+	uint64_t health_timeout_ms;
+	unsigned int health_threshold;
+	int no_receipt;
+	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *data;
 	struct dyno_timing *timing;
@@ -245,7 +270,7 @@ struct dyno_run_opts {
  * struct dyno_outcome - how a run ended.
  * @exit_code: the status for the caller: the command's own, 128 + signal, 137 after R10
  * @signal: the signal that ended the command, or 0
- * @reason: "exit", "signal", "boot-timeout", "stop" or "oom"; static text
+ * @reason: "exit", "signal", "oom", "boot-timeout", "stop" and so on, see dyno-events(7); static
  * @app, @dyno: the names used
  * @port: $PORT
  * @up_ms: from launch to end
@@ -268,6 +293,210 @@ struct dyno_outcome {
  */
 int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opts, struct dyno_outcome *ret,
 	     struct dyno_err *err);
+
+/* ---- dynos that live by themselves ----------------------------------------------------------- */
+
+/** struct dyno_scale - how many dynos of a process type. */
+struct dyno_scale {
+	const char *type;
+	unsigned int count;
+};
+
+/**
+ * struct dyno_start_opts - a formation, or with @oneoff one command.  Zero-initialise.
+ * @dyno: settings of each dyno; @log, @data and @timing are not used, @operands only with @oneoff.
+ *        @name is for one dyno alone
+ * @scale, @n_scale: process types and how many; none: every type but release, one each
+ * @exact: stop what is beyond @scale, of the types named, the highest numbers first
+ * @oneoff: @dyno.operands are a command: it runs once, as run.NNNN
+ * @log_fd: pipe or file for the lines of app and platform, "TIME app[web.1]: text"; 0: a log file
+ *          of each dyno in the data directory
+ * @keep_fd: the dynos are stopped when the other end of this pipe is closed; 0: they stay
+ */
+struct dyno_start_opts {
+	struct dyno_run_opts dyno;
+	const struct dyno_scale *scale;
+	size_t n_scale;
+	int exact;
+	int oneoff;
+	int log_fd;
+	int keep_fd;
+};
+
+/** enum dyno_change - what became of a dyno that was asked for. */
+enum dyno_change {
+	DYNO_STARTED, /* it has a monitor now, and its command was executed */
+	DYNO_THERE,   /* it lived already */
+	DYNO_STOPPED, /* it was beyond the scale, and is asked to stop */
+};
+
+typedef void (*dyno_change_fn)(void *data, const char *app, const char *name,
+			       enum dyno_change change);
+
+/**
+ * dyno_start() - give each dyno of the formation that is missing a monitor of its own.
+ *
+ * It returns when the command of every new dyno was executed; whether they are `up` their events
+ * tell.  Those started before a failure stay.
+ * Return: dynos started, or -errno of the first that could not be.  Errors: those of dyno_run(),
+ * and ERR_HELPER.
+ */
+int dyno_start(struct dyno_host *host, const struct dyno_start_opts *opts, dyno_change_fn fn,
+	       void *data, struct dyno_err *err);
+
+/**
+ * dyno_scale() - start or stop the difference, with the settings that the dynos of @app have.
+ * Return: changes told to @fn, or -errno. Errors: those of dyno_start(); "dyno.not-found" when no
+ * dyno of the app lives.
+ */
+int dyno_scale(struct dyno_host *host, const char *app, const struct dyno_scale *scale,
+	       size_t n_scale, dyno_change_fn fn, void *data, struct dyno_err *err);
+
+/**
+ * struct dyno_info - facts on one dyno; valid during the call only.
+ * @app, @name, @type: "guestbook", "web.1", "web"; the type of a one-off is "run"
+ * @state: "starting", "up", "stopping", "crashed", "down", "complete" or "failed"
+ * @live: its monitor lives; else it is told from its last exit record
+ * @oneoff: it completes
+ * @pid, @init_pid, @monitor_pid: the app's main process, dyno-init, the monitor, as the host
+ *                                numbers them; 0: none
+ * @port: $PORT; 0: none
+ * @address, @address6: of its network, without port; NULL: none
+ * @restarts: starts after the first
+ * @crashes: in a row
+ * @since_us: when it came into @state, microseconds since the epoch
+ * @exit_code, @signal, @reason: of the last end; -1, 0, NULL: none yet
+ * @next_try_us: when a crashed one is started again; 0: not planned
+ * @slug: as the caller of start named it
+ * @command: as the log has it
+ */
+struct dyno_info {
+	const char *app;
+	const char *name;
+	const char *type;
+	const char *state;
+	int live;
+	int oneoff;
+	int pid;
+	int init_pid;
+	int monitor_pid;
+	uint16_t port;
+	const char *address;
+	const char *address6;
+	uint32_t restarts;
+	uint32_t crashes;
+	uint64_t since_us;
+	int exit_code;
+	int signal;
+	const char *reason;
+	uint64_t next_try_us;
+	const char *slug;
+	const char *command;
+};
+
+/* Dynos that have ended for good too (complete, down), from their records. */
+#define DYNO_EACH_ENDED (1U << 0)
+
+/**
+ * dyno_each() - dynos by app and number.  What a killed monitor left is first cleared away and
+ * becomes an exit record ("supervisor-lost").
+ * @pattern: "web.1", "web" (all of a type), "APP/web.1", "APP/", each with * and ? as in a shell;
+ *           NULL: all
+ * @flags: DYNO_EACH_*
+ * @fn: non-zero ends the walk and is returned
+ */
+typedef int (*dyno_info_fn)(void *data, const struct dyno_info *info);
+int dyno_each(struct dyno_host *host, const char *pattern, unsigned int flags, dyno_info_fn fn,
+	      void *data, struct dyno_err *err);
+
+/** struct dyno - a connection to one dyno's monitor. */
+struct dyno;
+
+/** dyno_open() - connect. @name: "web.1". Errors: "dyno.not-found" where none lives. */
+int dyno_open(struct dyno_host *host, const char *app, const char *name, struct dyno **ret,
+	      struct dyno_err *err);
+void dyno_close(struct dyno *dyno);
+
+/** dyno_state() - its facts now, told to @fn once. Return: what @fn returned, or -errno. */
+int dyno_state(struct dyno *dyno, dyno_info_fn fn, void *data, struct dyno_err *err);
+
+/** dyno_inspect() - all that its monitor knows, as a JSON object. @ret_json: to be freed */
+int dyno_inspect(struct dyno *dyno, char **ret_json, struct dyno_err *err);
+
+/** dyno_signal() - send @sig. @scope: "all", "group" or "main"; NULL: main */
+int dyno_signal(struct dyno *dyno, int sig, const char *scope, struct dyno_err *err);
+
+/** dyno_stop() - ask it to stop for good; returns at once. @at_once: by SIGKILL */
+int dyno_stop(struct dyno *dyno, int at_once, struct dyno_err *err);
+
+/** dyno_restart() - ask for a restart; returns at once. */
+int dyno_restart(struct dyno *dyno, struct dyno_err *err);
+
+/**
+ * dyno_event_fd() - readable when dyno_event_next() has something; the first call subscribes.
+ * Return: a descriptor that belongs to @dyno, or -errno.
+ */
+int dyno_event_fd(struct dyno *dyno, struct dyno_err *err);
+
+/**
+ * dyno_event_next() - one event, without blocking.
+ * @ret_json: one line without newline, see dyno-events(7); valid until the next call
+ * Return: 1: an event; 0: none now; -EPIPE: its monitor has ended; -errno.
+ */
+int dyno_event_next(struct dyno *dyno, const char **ret_json, struct dyno_err *err);
+
+/**
+ * dyno_wait() - until it is in @state, or has ended for good.
+ * @state: a word of struct dyno_info; NULL: its end
+ * @timeout_ms: 0: none
+ * @ret: of its last end, when it has ended; may be NULL
+ * Return: 1: ended for good; 0: in @state; -ETIMEDOUT; -errno.
+ */
+int dyno_wait(struct dyno *dyno, const char *state, uint64_t timeout_ms, struct dyno_outcome *ret,
+	      struct dyno_err *err);
+
+/** dyno_events() - events of the past, oldest first. @pattern: as dyno_each()
+ * @fn: one line of JSON each; non-zero ends the walk and is returned */
+typedef int (*dyno_event_fn)(void *data, const char *json);
+int dyno_events(struct dyno_host *host, const char *pattern, dyno_event_fn fn, void *data,
+		struct dyno_err *err);
+
+/**
+ * struct dyno_written - one path that a dyno has written; valid during the call only.
+ * @change: "added", "changed", "deleted", "moved" or "unread"
+ * @path: absolute as the dyno sees it, raw bytes
+ * @from: of "moved", else NULL
+ * @mode: type and mode, see inode(7); 0: not known
+ * @size_bytes: length of the file
+ */
+struct dyno_written {
+	const char *change;
+	const char *path;
+	const char *from;
+	uint32_t mode;
+	uint64_t size_bytes;
+};
+
+/**
+ * dyno_diff() - what a dyno has written: of a live one now, else of its last end.
+ * @fn: non-zero ends the walk and is returned
+ * Errors: "dyno.not-found"
+ */
+typedef int (*dyno_written_fn)(void *data, const struct dyno_written *written);
+int dyno_diff(struct dyno_host *host, const char *app, const char *name, dyno_written_fn fn,
+	      void *data, struct dyno_err *err);
+
+/**
+ * dyno_copy() - copy a path out of a live dyno, read as the dyno's root is seen, never beyond it.
+ * @path: absolute, or relative to /app
+ * @dest: a path that is made, or a directory to copy into; NULL: a tar archive to @out_fd
+ */
+int dyno_copy(struct dyno_host *host, const char *app, const char *name, const char *path,
+	      const char *dest, int out_fd, struct dyno_err *err);
+
+/** dyno_remove() - forget an ended dyno: its records, manifests and logs.
+ * Errors: "dyno.not-found"; "dyno.alive" */
+int dyno_remove(struct dyno_host *host, const char *app, const char *name, struct dyno_err *err);
 
 #ifdef __cplusplus
 }

@@ -46,6 +46,11 @@
 	ERR(46, ERR_NAME, "name.invalid", 125, "the name of an app or dyno is not allowed")        \
 	ERR(47, ERR_NAME_TAKEN, "name.taken", 125, "a live dyno of the app has that name")         \
 	ERR(48, ERR_NOT_FOUND, "dyno.not-found", 1, "no dyno of that name")                        \
+	ERR(51, ERR_ALIVE, "dyno.alive", 1, "the dyno lives, so it cannot be forgotten")           \
+	ERR(52, ERR_MONITOR, "dyno.monitor", 1, "the dyno's monitor does not answer as it should") \
+	ERR(53, ERR_SPEC, "spec.invalid", 125, "the JSON text is no dyno-spec(5)")                 \
+	ERR(54, ERR_HEALTH, "health.invalid", 125, "a health check cannot be made so")             \
+	ERR(55, ERR_RECORD, "record.io", 1, "the records of ended dynos cannot be read or kept")   \
 	ERR(50, ERR_STACK, "stack.unusable", 125, "the stack is missing or cannot be used")        \
 	ERR(60, ERR_KERNEL, "host.kernel", 125,                                                    \
 	    "the kernel lacks something dyno cannot do without")                                   \

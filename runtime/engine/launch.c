@@ -30,7 +30,9 @@ void launch_init(struct launch *l)
 	*l = (struct launch){
 		.pidfd = -EBADF,
 		.channel_fd = -EBADF,
+		.stdio = {-EBADF, -EBADF, -EBADF},
 		.listen_fd = -EBADF,
+		.upper_fds = {-EBADF, -EBADF},
 		.leaf = CGROUP_LEAF_INIT,
 		.euid = geteuid(),
 		.egid = getegid(),

@@ -34,6 +34,9 @@
 /* Source: contract table (b), R99: the child's own exit status when the deadline struck. */
 #define LAUNCH_EXIT_DEADLINE 99
 
+/* Overlays of one dyno: its root, and a directory slug on /app. */
+#define LAUNCH_UPPERS 2
+
 /**
  * struct launch - one launch; zero-initialise, set the first part, then launch_start().
  *
@@ -44,7 +47,9 @@
  * @base: host id of id 0 inside; unused when rootless
  * @cgroups: NULL: no control group
  * @leaf_name: name of the leaf
+ * @stdio: descriptors that become the dyno's 0 to 2, borrowed; negative: those of this process
  * @want_listen_fd: hand out a socket that asks about the dyno's network namespace
+ * @want_upper_fds: hand out the upper directories, which stay readable after the dyno's end
  * @slow_layers: a layer is on a file system that may block for long (FUSE, network): do not suspend
  *               the parent while the child mounts
  * @timing: filled with the end of each step; may be NULL
@@ -54,6 +59,7 @@
  * @pid, @pidfd: dyno-init
  * @channel_fd: the monitor's end of the status channel
  * @listen_fd: see @want_listen_fd; -EBADF until the message arrived
+ * @upper_fds: see @want_upper_fds: of the root's overlay, and of the one on /app where there is one
  * @leaf: the control group
  *
  * Internal: the rest.
@@ -65,7 +71,9 @@ struct launch {
 	uint32_t base;
 	const struct cgroup_host *cgroups;
 	const char *leaf_name;
+	int stdio[3];
 	bool want_listen_fd;
+	bool want_upper_fds;
 	bool slow_layers;
 	struct dyno_timing *timing;
 	struct step_fault fault;
@@ -74,6 +82,7 @@ struct launch {
 	int pidfd;
 	int channel_fd;
 	int listen_fd;
+	int upper_fds[LAUNCH_UPPERS];
 	struct cgroup_leaf leaf;
 
 	uid_t euid;

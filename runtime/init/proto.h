@@ -21,6 +21,7 @@ enum init_msg_type {
 	INIT_MSG_EXEC_FAILED = 3,   /* value: errno of the failed execve */
 	INIT_MSG_EXITED = 4,	    /* value: wait status of the command */
 	INIT_MSG_LISTEN_FD = 5,	    /* with a descriptor; sent before dyno-init runs */
+	INIT_MSG_UPPER_FD = 6,	    /* with a descriptor; value: which; before dyno-init runs */
 	/* to dyno-init */
 	INIT_MSG_SIGNAL = 16, /* value: signal; scope: whom it goes to */
 };

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * join.h - one more process inside a running dyno, under the same isolation as its first: the same
+ * steps, in the same order, with the namespaces entered in place of made.  It is a child of the
+ * calling monitor and ends with the dyno.
+ */
+#ifndef DYNO_JOIN_H
+#define DYNO_JOIN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <dyno.h>
+
+#include "engine/launch.h"
+
+/**
+ * struct join - set the first part, then join_start().
+ * @target: the running launch, borrowed
+ * @argv, @envp: NULL-terminated, borrowed; argv[0] without a slash is looked up along PATH
+ * @stdio: descriptors that become 0 to 2; negative: /dev/null
+ *
+ * @pid, @pidfd: the process; its status is read by proc_wait()
+ * @channel_fd: readable when it was executed (end of file) or has failed: see join_result()
+ */
+struct join {
+	struct launch *target;
+	const char *const *argv;
+	const char *const *envp;
+	int stdio[3];
+
+	pid_t pid;
+	int pidfd;
+	int channel_fd;
+};
+
+#define JOIN_INIT                                                                            \
+	(struct join)                                                                        \
+	{                                                                                    \
+		.stdio = {-9, -9, -9}, .pidfd = -9 /* -EBADF */, .channel_fd = -9 /* same */ \
+	}
+
+/**
+ * join_start() - start it.
+ * Return: 0, or -errno with class and stage; -ESRCH (ERR_NOT_FOUND) when the dyno is ending.
+ * Context: parent, single-threaded
+ */
+int join_start(struct join *join, struct dyno_err *err);
+
+/**
+ * join_result() - whether the command was executed; @channel_fd is readable.
+ * Return: 1: executed; 0: not known yet; -errno with ERR_EXEC_*, ERR_LAUNCH and the stage.
+ */
+int join_result(struct join *join, struct dyno_err *err);
+
+/** join_done() - close its descriptors; a process that still runs goes on. */
+void join_done(struct join *join);
+
+#endif
