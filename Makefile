@@ -72,6 +72,8 @@ endif
 DEFS     := -D_GNU_SOURCE -DDYNO_VERSION='"$(VERSION)"' $(if $(FAULT),-DDYNO_WITH_FAULTS)
 CPPFLAGS += $(DEFS) -Iinclude -Iruntime -I. -I$(O)/gen
 CFLAGS   ?= $(OPT)
+# What libcore needs beside libc.  dyno holds it (static-pie); tests take it as it is installed.
+DYNO_LIBS := -ljansson
 ALLCFLAGS = $(CSTD) $(CFLAGS) $(WARN) $(HARDEN) $(PIE) $(SANFLAGS) \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 LDFLAGS  += $(LDHARDEN) $(SANFLAGS)

@@ -5,7 +5,7 @@
 # ---- packages --------------------------------------------------------------------------------
 DEPS_BUILD := build-essential pkg-config scdoc libarchive-dev libisal-dev nettle-dev \
 	libacl1-dev libxml2-dev liblzma-dev libzstd-dev libbz2-dev liblz4-dev zlib1g-dev libicu-dev \
-	libseccomp-dev libcap-dev
+	libseccomp-dev libcap-dev libjansson-dev
 DEPS_SLUGS := python3 $(SLUG_PYTHON) libpq5 nodejs
 DEPS_TEST  := libcmocka-dev bats jq curl procps util-linux iproute2 strace uidmap \
 	e2fsprogs xfsprogs btrfs-progs squashfs-tools erofs-utils fuse2fs

@@ -11,7 +11,8 @@ FUZZ_BINS    := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(FUZZ_SRC))
 ifdef FUZZ
 $(O)/fuzz/%: $(O)/obj/tests/fuzz/%.o $$(call obj,$$(FUZZ_MODULES))
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -fsanitize=fuzzer -pie -o $@ $(filter %.o,$^)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -fsanitize=fuzzer -pie -o $@ $(filter %.o,$^) \
+		$(DYNO_LIBS)
 
 .SECONDARY: $(call obj,$(FUZZ_SRC))
 .PHONY: fuzz-bins
