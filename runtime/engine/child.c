@@ -70,6 +70,29 @@ static int step_parent(struct launch *l, struct dyno_err *err)
 	return privs_die_with_parent(err);
 }
 
+/* The dyno's streams become 0 to 2.  What already has one of these numbers goes aside first. */
+static int step_stdio(struct launch *l, struct dyno_err *err)
+{
+	int from[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		from[i] = l->stdio[i];
+		if (from[i] < 0 || from[i] == i || from[i] > STDERR_FILENO)
+			continue;
+		from[i] = fcntl(from[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (from[i] < 0)
+			return err_set(err, ERR_LAUNCH, errno, "put stream %d aside", i);
+	}
+	for (i = 0; i < 3; i++) {
+		if (from[i] < 0)
+			continue;
+		if (from[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(from[i], i) < 0)
+			return err_set(err, ERR_LAUNCH, errno, "place stream %d", i);
+	}
+	return 0;
+}
+
 /*
  * A monitor may well run with more than a dyno should have: in real time, out of the reach of the
  * OOM killer, without address randomisation.  What makes a process less than others stays.
@@ -162,9 +185,11 @@ static int step_own_ids(struct launch *l, struct dyno_err *err)
 	return userns_map_self(l->host_proc_fd, l->spec->process.uid, l->euid, l->egid, err);
 }
 
-static int step_listen_socket(struct launch *l, struct dyno_err *err)
+/* A message to the monitor that carries a descriptor. */
+static int send_fd(const struct launch *l, enum init_msg_type type, int value, int fd,
+		   struct dyno_err *err)
 {
-	struct init_msg msg = {.type = INIT_MSG_LISTEN_FD};
+	struct init_msg msg = {.type = type, .value = value};
 	struct iovec iov = {.iov_base = &msg, .iov_len = sizeof(msg)};
 	union {
 		struct cmsghdr head;
@@ -176,6 +201,18 @@ static int step_listen_socket(struct launch *l, struct dyno_err *err)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
+
+	control.head.cmsg_len = CMSG_LEN(sizeof(int));
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	*(int *)(void *)CMSG_DATA(&control.head) = fd;
+	if (sendmsg(l->child_channel_fd, &mh, MSG_NOSIGNAL) < 0)
+		return err_set(err, ERR_LAUNCH, errno, "hand over a descriptor");
+	return 0;
+}
+
+static int step_listen_socket(struct launch *l, struct dyno_err *err)
+{
 	_cleanup_close_ int fd = -EBADF;
 	int r;
 
@@ -184,13 +221,23 @@ static int step_listen_socket(struct launch *l, struct dyno_err *err)
 	r = listen_probe_open(&fd);
 	if (r < 0)
 		return err_set(err, ERR_LAUNCH, -r, "open a socket that lists listeners");
-	control.head.cmsg_len = CMSG_LEN(sizeof(int));
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	*(int *)(void *)CMSG_DATA(&control.head) = fd;
-	if (sendmsg(l->child_channel_fd, &mh, MSG_NOSIGNAL) < 0)
-		return err_set(err, ERR_LAUNCH, errno, "hand over a socket");
-	return 0;
+	return send_fd(l, INIT_MSG_LISTEN_FD, 0, fd, err);
+}
+
+/* They outlive the mount namespace: what was written can be read when nobody writes any more. */
+static int step_uppers(struct launch *l, struct dyno_err *err)
+{
+	_cleanup_close_ int app_fd = -EBADF;
+	int r;
+
+	if (!l->want_upper_fds)
+		return 0;
+	r = child_app_upper(l, &app_fd, err);
+	if (r == 0)
+		r = send_fd(l, INIT_MSG_UPPER_FD, 0, l->upper_fd, err);
+	if (r == 0 && app_fd >= 0)
+		r = send_fd(l, INIT_MSG_UPPER_FD, 1, app_fd, err);
+	return r;
 }
 
 static int step_loopback(struct launch *l, struct dyno_err *err)
@@ -343,6 +390,7 @@ static int step_exec(struct launch *l, struct dyno_err *err)
 const struct step launch_child_steps[] = {
 	{"deadline", step_deadline, NULL},
 	{"parent", step_parent, NULL},
+	{"stdio", step_stdio, NULL},
 	{"session", step_session, NULL},
 	{"output", step_output, NULL},
 	{"cgroup-join", step_cgroup, NULL},
@@ -354,6 +402,7 @@ const struct step launch_child_steps[] = {
 	{"layers", child_layers, NULL},
 	{"scratch", child_scratch, NULL},
 	{"files", child_files, NULL},
+	{"uppers", step_uppers, NULL},
 	{"overlay", child_overlay, NULL},
 	{"mounts", child_mounts, NULL},
 	{"pivot", child_pivot, NULL},

@@ -37,4 +37,8 @@ int child_mounts(struct launch *l, struct dyno_err *err);
 int child_pivot(struct launch *l, struct dyno_err *err);
 int child_hostname(struct launch *l, struct dyno_err *err);
 
+/** child_app_upper() - the upper directory of the overlay on /app.
+ * @ret_fd: O_PATH; left alone where the plan has no such overlay. [child] */
+int child_app_upper(const struct launch *l, int *ret_fd, struct dyno_err *err);
+
 #endif

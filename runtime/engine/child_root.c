@@ -32,6 +32,9 @@
 /* All names of an overlay's layers. */
 #define LOWER_NAMES_BYTES (SPEC_MAX_LAYERS * sizeof(DIR_LOWER "0:"))
 
+/* A directory beside the root that a plan names. Source: own choice */
+#define DIR_NAME_BYTES 32
+
 /* Room for /dev and its few entries. Source: contract 2.7 has 1024 KiB. */
 #define DEV_BYTES  (1024U * 1024U)
 #define DEV_INODES 64U
@@ -258,20 +261,53 @@ static int mount_bind(struct launch *l, const struct spec_mount *m, struct dyno_
 	return mounts_attach(fd, l->root_fd, m->target, err);
 }
 
+/* Splits the "upper:work" of a plan. Return: work, or NULL with the error set. */
+static const char *split_dirs(const struct spec_mount *m, char *upper, size_t size,
+			      struct dyno_err *err)
+{
+	const char *colon = __builtin_strchr(m->source, ':');
+
+	if (!colon || (size_t)(colon - m->source) >= size) {
+		err_set(err, ERR_INTERNAL, EINVAL, "read the plan of /%s", m->target);
+		return NULL;
+	}
+	str_fmt(upper, size, "%.*s", (int)(colon - m->source), m->source);
+	return colon + 1;
+}
+
+int child_app_upper(const struct launch *l, int *ret_fd, struct dyno_err *err)
+{
+	char upper[DIR_NAME_BYTES];
+	size_t i;
+
+	for (i = 0; i < l->spec->n_mounts; i++) {
+		const struct spec_mount *m = &l->spec->mounts[i];
+
+		if (m->kind != SPEC_MOUNT_OVERLAY)
+			continue;
+		if (!split_dirs(m, upper, sizeof(upper), err))
+			return -EINVAL;
+		*ret_fd = openat(l->scratch_fd, upper, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (*ret_fd < 0)
+			return err_set(err, ERR_SCRATCH, errno, "open the upper layer of /%s",
+				       m->target);
+	}
+	return 0;
+}
+
 static int mount_overlay(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
 {
 	_cleanup_close_ int fd = -EBADF;
-	char upper[32];
-	const char *colon = __builtin_strchr(m->source, ':');
+	char upper[DIR_NAME_BYTES];
+	const char *work = split_dirs(m, upper, sizeof(upper), err);
 	int r;
 
-	if (!colon)
-		return err_set(err, ERR_INTERNAL, EINVAL, "read the plan of /%s", m->target);
-	str_fmt(upper, sizeof(upper), "%.*s", (int)(colon - m->source), m->source);
+	if (!work)
+		return -EINVAL;
 	r = attach_layer(l, l->app_layer_fd, DIR_APP, err);
 	if (r < 0)
 		return r;
-	fd = make_overlay(l, DIR_APP, upper, colon + 1, err);
+	fd = make_overlay(l, DIR_APP, upper, work, err);
 	if (fd < 0)
 		return fd;
 	return mounts_attach(fd, l->root_fd, m->target, err);

@@ -272,18 +272,35 @@ int launch_start(struct launch *l, struct dyno_err *err)
 	return 0;
 }
 
-static int take_passed_fd(struct launch *l, struct msghdr *mh)
+/* Where a descriptor that came with a message is kept; NULL: it has no place. */
+static int *place_of(struct launch *l, const struct init_msg *msg)
+{
+	if (msg->type == INIT_MSG_LISTEN_FD)
+		return &l->listen_fd;
+	if (msg->type == INIT_MSG_UPPER_FD && msg->value >= 0 && msg->value < LAUNCH_UPPERS)
+		return &l->upper_fds[msg->value];
+	return NULL;
+}
+
+/*
+ * Keeps or closes it, whatever the message: dyno-init sends none, and the tenant cannot speak here,
+ * but a descriptor that nobody knows of would stay for the monitor's life.
+ */
+static void take_passed_fd(struct launch *l, const struct init_msg *msg, struct msghdr *mh)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(mh);
-	int fd;
+	_cleanup_close_ int fd = -EBADF;
+	int *place;
 
 	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
 	    c->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -EPROTO;
+		return;
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	close_fdp(&l->listen_fd);
-	l->listen_fd = fd;
-	return 0;
+	place = place_of(l, msg);
+	if (!place)
+		return;
+	close_fdp(place);
+	*place = take_fd(&fd);
 }
 
 int launch_receive(struct launch *l, struct init_msg *ret, struct dyno_err *err)
@@ -308,8 +325,7 @@ int launch_receive(struct launch *l, struct init_msg *ret, struct dyno_err *err)
 		return -EPIPE;
 	if ((size_t)n < sizeof(report.head))
 		return -EPROTO;
-	if (report.head.type == INIT_MSG_LISTEN_FD)
-		(void)take_passed_fd(l, &mh); /* without it readiness is asked of the host */
+	take_passed_fd(l, &report.head, &mh);
 	if (report.head.type == INIT_MSG_LAUNCH_FAILED) {
 		if ((size_t)n != sizeof(report))
 			return -EPROTO;
@@ -344,7 +360,11 @@ int launch_kill(struct launch *l)
 
 void launch_done(struct launch *l)
 {
+	size_t i;
+
 	close_fdp(&l->listen_fd);
+	for (i = 0; i < ARRAY_SIZE(l->upper_fds); i++)
+		close_fdp(&l->upper_fds[i]);
 	close_fdp(&l->pidfd);
 	steps_undo(launch_parent_steps, launch_parent_n, l);
 }

@@ -128,7 +128,7 @@ int launch_start(struct launch *launch, struct dyno_err *err);
  * @ret: the message
  * @err: set when the message is a failed launch
  *
- * A listener socket that comes along is kept in @launch->listen_fd.
+ * Descriptors that come along are kept in @launch->listen_fd and @launch->upper_fds.
  * Return: 1: a message; 0: none yet; -EPIPE: the other side is gone; -errno.
  */
 int launch_receive(struct launch *launch, struct init_msg *ret, struct dyno_err *err);
