@@ -11,13 +11,6 @@
 /* Longest word of a list: 20 digits of a 64-bit number, a unit and the NUL. */
 #define WORD_BYTES 24U
 
-#define MS_PER_S   1000U
-#define S_PER_MIN  60U
-#define S_PER_H	   3600U
-
-/* Waits are said in the coarser unit from here on: below it every second is of interest. */
-#define TEXT_MIN_FROM_S (2U * S_PER_MIN)
-
 static int add_step(struct backoff *b, uint64_t ms, struct dyno_err *err)
 {
 	if (b->n == BACKOFF_STEPS_MAX)
@@ -116,49 +109,4 @@ uint64_t backoff_delay(const struct backoff *backoff, uint32_t tally, uint32_t j
 	step_ms = backoff->step_ms[MIN_OF(tally, backoff->n) - 1];
 	/* A step is below 2^30 ms and the jitter below 2^32: no overflow. */
 	return step_ms - ((step_ms / 2 * jitter) >> 32);
-}
-
-const char *backoff_ordinal(uint32_t n)
-{
-	uint32_t tens = n / 10 % 10;
-
-	if (tens == 1)
-		return "th";
-	switch (n % 10) {
-	case 1:
-		return "st";
-	case 2:
-		return "nd";
-	case 3:
-		return "rd";
-	default:
-		return "th";
-	}
-}
-
-/* Rounded up, so that "next in 0 s" is never said of something that is still to come. */
-static size_t wait_text(uint64_t wait_ms, char *buf, size_t size)
-{
-	unsigned long long s = wait_ms / MS_PER_S + (wait_ms % MS_PER_S != 0);
-	unsigned long long min = s / S_PER_MIN + (s % S_PER_MIN != 0);
-
-	if (s < TEXT_MIN_FROM_S)
-		return str_fmt(buf, size, "%llu s", s);
-	if (min < 2 * S_PER_H / S_PER_MIN)
-		return str_fmt(buf, size, "%llu min", min);
-	return str_fmt(buf, size, "%llu h %llu min", min / 60, min % 60);
-}
-
-char *backoff_text(uint32_t tally, uint64_t wait_ms, char *buf)
-{
-	size_t n = str_fmt(buf, BACKOFF_TEXT_BYTES, "crashed");
-
-	if (tally > 0)
-		n += str_fmt(buf + n, BACKOFF_TEXT_BYTES - n, " (%u%s)", tally,
-			     backoff_ordinal(tally));
-	if (wait_ms != UINT64_MAX) {
-		n += str_fmt(buf + n, BACKOFF_TEXT_BYTES - n, ", next in ");
-		(void)wait_text(wait_ms, buf + n, BACKOFF_TEXT_BYTES - n);
-	}
-	return buf;
 }

@@ -22,9 +22,6 @@
 /* The text of the default. Source: CONTRACT 6.8, the current policy of the Common Runtime */
 #define BACKOFF_DEFAULT "0,20m,40m,60m,180m,320m"
 
-/* Room for backoff_text(). */
-#define BACKOFF_TEXT_BYTES 64U
-
 /**
  * struct backoff - the steps.  Zero-initialised it is no back-off at all: always at once.
  * @n: how many
@@ -55,17 +52,5 @@ int backoff_parse(const char *text, struct backoff *ret, struct dyno_err *err);
  * Return: milliseconds.
  */
 uint64_t backoff_delay(const struct backoff *backoff, uint32_t tally, uint32_t jitter);
-
-/** backoff_ordinal() - "st", "nd", "rd" or "th", as @n is read. */
-const char *backoff_ordinal(uint32_t n);
-
-/**
- * backoff_text() - "crashed (3rd), next in 42 s" for people.
- * @tally: crashes in a row; 0: only "crashed"
- * @wait_ms: until the next start; UINT64_MAX: none is planned, and nothing is said of it
- * @buf: BACKOFF_TEXT_BYTES
- * Return: @buf.
- */
-char *backoff_text(uint32_t tally, uint64_t wait_ms, char *buf);
 
 #endif
