@@ -31,7 +31,7 @@ void json_close(struct sbuf *b, char bracket)
 void json_str(struct sbuf *b, const char *name, const char *value)
 {
 	if (!value) {
-		json_null(b, name);
+		json_unknown(b, name);
 		return;
 	}
 	value_start(b, name);
@@ -50,7 +50,7 @@ void json_bool(struct sbuf *b, const char *name, bool value)
 	sbuf_adds(b, value ? "true" : "false");
 }
 
-void json_null(struct sbuf *b, const char *name)
+void json_unknown(struct sbuf *b, const char *name)
 {
 	value_start(b, name);
 	sbuf_adds(b, "null");

@@ -25,7 +25,8 @@ void json_str(struct sbuf *b, const char *name, const char *value);
 
 void json_u64(struct sbuf *b, const char *name, uint64_t value);
 void json_bool(struct sbuf *b, const char *name, bool value);
-void json_null(struct sbuf *b, const char *name);
+/** json_unknown() - null. (jansson, which is linked too, has the name json_null.) */
+void json_unknown(struct sbuf *b, const char *name);
 
 /** json_time() - microseconds since the epoch as "2026-06-01T12:00:00.123456+00:00". */
 void json_time(struct sbuf *b, const char *name, uint64_t us);

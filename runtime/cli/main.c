@@ -174,7 +174,7 @@ static void error_json(struct sbuf *b, const struct dyno_err *err)
 	if (err->num)
 		json_u64(b, "errno", (uint64_t)err->num);
 	else
-		json_null(b, "errno");
+		json_unknown(b, "errno");
 	json_str(b, "errno_text", err->num ? err_errno_text(err->num) : NULL);
 	json_close(b, '}');
 	json_end(b);

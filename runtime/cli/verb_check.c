@@ -31,7 +31,7 @@ static void finding_json(struct sbuf *b, const char *word, const char *file, uns
 	if (line)
 		json_u64(b, "line", line);
 	else
-		json_null(b, "line");
+		json_unknown(b, "line");
 	json_str(b, "text", text);
 	json_close(b, '}');
 }

@@ -275,12 +275,12 @@ static void json_outcome(struct sbuf *b, const struct dyno_outcome *out,
 	if (out->signal)
 		json_u64(b, "signal", (uint64_t)out->signal);
 	else
-		json_null(b, "signal");
+		json_unknown(b, "signal");
 	json_str(b, "reason", out->reason);
 	if (out->port)
 		json_u64(b, "port", out->port);
 	else
-		json_null(b, "port");
+		json_unknown(b, "port");
 	json_u64(b, "up_ms", out->up_ms);
 	if (timing)
 		json_timing(b, timing);

@@ -74,7 +74,7 @@ static void pack_report(struct cli *cli, const struct outfile *file, const char 
 		json_str(&b, "digest", digest);
 		json_str(&b, "file", to_stdout ? NULL : file->path);
 		if (file->direct)
-			json_null(&b, "archive_bytes");
+			json_unknown(&b, "archive_bytes");
 		else
 			json_u64(&b, "archive_bytes", file_bytes(file->fd));
 		json_end(&b);
@@ -173,7 +173,7 @@ static void slug_json(struct sbuf *b, const struct dyno_slug_info *info)
 	if (info->added_us)
 		json_time(b, "added_at", info->added_us);
 	else
-		json_null(b, "added_at");
+		json_unknown(b, "added_at");
 	json_bool(b, "in_use", info->in_use);
 	json_open(b, "types", '{');
 	for (size_t i = 0; i < info->n_types; i++)

@@ -35,7 +35,7 @@ static void features_json(struct cli *cli)
 	size_t before;
 
 	if (cli_host_open(cli, &host, &err) < 0) {
-		json_null(&cli->out, "features");
+		json_unknown(&cli->out, "features");
 		return;
 	}
 	before = cli->out.len;
@@ -48,7 +48,7 @@ static void features_json(struct cli *cli)
 		cli->out.len = before;
 		cli->out.data[before] = '\0';
 	}
-	json_null(&cli->out, "features");
+	json_unknown(&cli->out, "features");
 }
 
 static int version_main(struct cli *cli, struct dyno_err *err)
