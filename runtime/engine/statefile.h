@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "engine/members.h"
 
 #define STATEFILE_NAME "state.json"
 /* Version of the form.  Members are only ever added; what a reader does not know it passes by. */
@@ -32,6 +33,9 @@ struct dyno_facts {
 	uint64_t monitor_start;
 	uint64_t started_us;
 };
+
+/* The members of struct dyno_facts, for objects that hold more than these. */
+extern const struct member_table statefile_table;
 
 /** statefile_format() - the facts as one JSON object, without a newline. */
 void statefile_format(const struct dyno_facts *facts, struct sbuf *b);
