@@ -62,7 +62,8 @@ struct cli;
  * @operands: for the usage line
  * @summary: one line for lists, lower case, no full stop
  * @text: more for its own help, whole lines; may be NULL
- * @options, @n_options: besides the common ones
+ * @shared: options that other verbs have too, or NULL
+ * @options, @n_options: besides those and the common ones
  * @options_size: of the options struct; it begins with struct cli_common
  * @min_operands, @max_operands: what opt_operands may hold
  * @words: what completion offers for an operand
@@ -75,6 +76,7 @@ struct verb {
 	const char *operands;
 	const char *summary;
 	const char *text;
+	const struct opt_table *shared;
 	const struct opt *options;
 	size_t n_options;
 	size_t options_size;

@@ -65,6 +65,7 @@ static void help_option(struct sbuf *b, const struct opt *o)
 void help_verb(struct sbuf *b, const struct verb *verb)
 {
 	static const struct opt help = {.name = "help", .letter = 'h', .help = "this text"};
+	struct opt_set set = verb_set(verb);
 
 	sbuf_addf(b, "usage: dyno %s [options]%s%s\n\n%s\n", verb->name,
 		  verb->operands[0] ? " " : "", verb->operands, verb->summary);
@@ -72,8 +73,8 @@ void help_verb(struct sbuf *b, const struct verb *verb)
 		sbuf_addf(b, "\n%s", verb->text);
 
 	sbuf_adds(b, "\noptions:\n");
-	for (size_t i = 0; i < verb->n_options; i++)
-		help_option(b, &verb->options[i]);
+	for (size_t i = 0; i < opt_count(&set) - set.n_common; i++)
+		help_option(b, opt_at(&set, i));
 	help_option(b, &help);
 
 	sbuf_adds(b, "\ncommon options:\n");
@@ -116,7 +117,7 @@ static void json_verb(struct sbuf *b, const struct verb *verb)
 	json_bool(b, "runs_command", verb->runs_command);
 	json_open(b, "options", '[');
 	for (size_t i = 0; i < opt_count(&set); i++)
-		json_option(b, opt_at(&set, i), i >= set.n_own);
+		json_option(b, opt_at(&set, i), i >= opt_count(&set) - set.n_common);
 	json_close(b, ']');
 	json_close(b, '}');
 }

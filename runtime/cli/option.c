@@ -12,11 +12,16 @@
 
 size_t opt_count(const struct opt_set *set)
 {
-	return set->n_own + set->n_common;
+	return (set->shared ? set->shared->n : 0) + set->n_own + set->n_common;
 }
 
 const struct opt *opt_at(const struct opt_set *set, size_t i)
 {
+	size_t n_shared = set->shared ? set->shared->n : 0;
+
+	if (i < n_shared)
+		return &set->shared->items[i];
+	i -= n_shared;
 	return i < set->n_own ? &set->own[i] : &set->common[i - set->n_own];
 }
 

@@ -84,15 +84,24 @@ struct opt {
 	(offsetof(type, member) - 1 +  \
 	 sizeof(char[sizeof(((type *)NULL)->member) == sizeof(unsigned int) ? 1 : -1]))
 
+/** struct opt_table - @n rows that several verbs have. */
+struct opt_table {
+	const struct opt *items;
+	size_t n;
+};
+
 /**
  * struct opt_set - all that one verb takes.
  * @verb: its name, for messages: "slug add"
+ * @shared: options that it has together with some other verbs, or NULL; the offsets of all are
+ *          into the same struct
  * @own, @n_own: the verb's options
- * @common, @n_common: options of every verb; offsets into the same struct
+ * @common, @n_common: options of every verb
  * @operand_ends: the first operand ends the options (run)
  */
 struct opt_set {
 	const char *verb;
+	const struct opt_table *shared;
 	const struct opt *own;
 	size_t n_own;
 	const struct opt *common;
@@ -100,7 +109,7 @@ struct opt_set {
 	bool operand_ends;
 };
 
-/* Own and common options of a verb together; bits of a word remember which are set. */
+/* All options of a verb together; bits of a word remember which are set. */
 #define OPT_SET_MAX 64
 
 /**
@@ -134,10 +143,10 @@ struct opt_parser {
 	uint64_t now;
 };
 
-/** opt_count() - options of a set, own and common. */
+/** opt_count() - options of a set, of each kind. */
 size_t opt_count(const struct opt_set *set);
 
-/** opt_at() - the @i-th option of a set: first its own, then the common ones. */
+/** opt_at() - the @i-th option of a set: the shared, its own, the common ones. */
 const struct opt *opt_at(const struct opt_set *set, size_t i);
 
 /** opt_find() - index of the option with the long name @name of @len bytes. Return: or -ENOENT. */

@@ -7,21 +7,10 @@
 #include "base/json.h"
 #include "base/timetext.h"
 #include "cli/cli.h"
-#include "cli/value.h"
-
-static const char *const network_choices[] = {
-	[DYNO_NET_HOST] = "host",
-	[DYNO_NET_NONE] = "none",
-	NULL,
-};
+#include "cli/dyno_options.h"
 
 struct run_options {
-	struct cli_common common;
-	struct dyno_run_opts run;
-	struct opt_list env;
-	struct opt_list env_files;
-	struct value_scratch scratch;
-	bool quiet;
+	struct dyno_options dyno;
 	bool verbose;
 	bool timing;
 };
@@ -29,81 +18,6 @@ struct run_options {
 #define AT(member, type) OPT_FIELD(struct run_options, member, type)
 
 static const struct opt options[] = {
-	{.name = "app",
-	 .letter = 'a',
-	 .kind = OPT_STRING,
-	 .offset = AT(run.app, const char *),
-	 .arg = "NAME",
-	 .help = "the app's name (from the slug's)"},
-	{.name = "name",
-	 .kind = OPT_STRING,
-	 .offset = AT(run.name, const char *),
-	 .arg = "NAME",
-	 .help = "the dyno's name, its $DYNO (web.1, run.1234)"},
-	{.name = "env",
-	 .letter = 'e',
-	 .kind = OPT_LIST,
-	 .offset = AT(env, struct opt_list),
-	 .arg = "K=V",
-	 .help = "a config var; may be repeated"},
-	{.name = "env-file",
-	 .kind = OPT_LIST,
-	 .offset = AT(env_files, struct opt_list),
-	 .arg = "FILE",
-	 .help = "config vars, before those of -e; may be repeated",
-	 .words = OPT_WORDS_FILE},
-	{.name = "stack",
-	 .kind = OPT_STRING,
-	 .offset = AT(run.stack, const char *),
-	 .arg = "NAME",
-	 .help = "base root file system (host)"},
-	{.name = "checksum",
-	 .kind = OPT_STRING,
-	 .offset = AT(run.checksum, const char *),
-	 .arg = "SHA256:HEX",
-	 .help = "what the slug must be, else R17"},
-	{.name = "scratch",
-	 .kind = OPT_PARSED,
-	 .offset = AT(scratch, struct value_scratch),
-	 .arg = "KIND[:SIZE[:INODES]]",
-	 .help = "where writes go, tmpfs or disk, and their limits",
-	 .parse = value_scratch},
-	{.name = "network",
-	 .kind = OPT_CHOICE,
-	 .offset = OPT_FIELD_CHOICE(struct run_options, run.network),
-	 .arg = "KIND",
-	 .help = "host or none (host)",
-	 .choices = network_choices},
-	{.name = "port",
-	 .kind = OPT_PORT,
-	 .offset = AT(run.port, uint16_t),
-	 .arg = "PORT",
-	 .help = "$PORT (a free one)"},
-	{.name = "uid-range",
-	 .kind = OPT_STRING,
-	 .offset = AT(run.uid_range, const char *),
-	 .arg = "FIRST:COUNT",
-	 .help = "host user ids that dynos may get"},
-	{.name = "boot-timeout",
-	 .kind = OPT_DURATION,
-	 .offset = AT(run.boot_timeout_ms, uint64_t),
-	 .arg = "TIME",
-	 .help = "until web must listen on $PORT, else R10 (60s)"},
-	{.name = "grace",
-	 .kind = OPT_DURATION,
-	 .offset = AT(run.grace_ms, uint64_t),
-	 .arg = "TIME",
-	 .help = "from TERM to KILL at a stop (30s)"},
-	{.name = "log-source",
-	 .kind = OPT_STRING,
-	 .offset = AT(run.log_source, const char *),
-	 .arg = "WORD",
-	 .help = "tag of dyno's own lines (heroku)"},
-	{.name = "quiet",
-	 .letter = 'q',
-	 .kind = OPT_FLAG,
-	 .offset = AT(quiet, bool),
-	 .help = "no lines of dyno's own"},
 	{.name = "verbose",
 	 .letter = 'v',
 	 .kind = OPT_FLAG,
@@ -172,9 +86,9 @@ static int take_operands(struct run_options *o, const struct opt_operands *opera
 	size_t n = operands->n - 1;
 	int r;
 
-	o->run.slug = operands->items[0];
+	o->dyno.run.slug = operands->items[0];
 	if (n > 0 && str_eq(rest[0], "--")) {
-		o->run.argv_mode = 1;
+		o->dyno.run.argv_mode = 1;
 		rest++;
 		n--;
 		if (n == 0) {
@@ -188,20 +102,9 @@ static int take_operands(struct run_options *o, const struct opt_operands *opera
 			      "after --");
 		return r;
 	}
-	o->run.operands = rest;
-	o->run.n_operands = n;
+	o->dyno.run.operands = rest;
+	o->dyno.run.n_operands = n;
 	return 0;
-}
-
-static void take_options(struct run_options *o)
-{
-	o->run.env = o->env.items;
-	o->run.n_env = o->env.n;
-	o->run.env_files = o->env_files.items;
-	o->run.n_env_files = o->env_files.n;
-	o->run.scratch = o->scratch.kind;
-	o->run.scratch_bytes = o->scratch.bytes;
-	o->run.scratch_inodes = o->scratch.inodes;
 }
 
 /* ---- after the end ----------------------------------------------------------------------------*/
@@ -292,12 +195,12 @@ static void print_outcome(const struct run_options *o, const struct dyno_outcome
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
 
-	if (o->timing && !o->common.json)
-		print_timing(&b, o->run.timing);
-	if (o->verbose && !o->common.json)
+	if (o->timing && !o->dyno.common.json)
+		print_timing(&b, o->dyno.run.timing);
+	if (o->verbose && !o->dyno.common.json)
 		print_end(&b, out);
-	if (o->common.json)
-		json_outcome(&b, out, o->run.timing);
+	if (o->dyno.common.json)
+		json_outcome(&b, out, o->dyno.run.timing);
 	if (b.len > 0)
 		output_stderr(&b);
 }
@@ -306,22 +209,22 @@ static int run_main(struct cli *cli, struct dyno_err *err)
 {
 	_cleanup_host_ struct dyno_host *host = NULL;
 	struct run_options *o = cli->options;
-	struct run_log log = {.cli = cli, .quiet = o->quiet};
+	struct run_log log = {.cli = cli, .quiet = o->dyno.quiet};
 	struct dyno_timing timing = {0};
 	struct dyno_outcome out = {0};
 	int r = take_operands(o, &cli->operands, err);
 
 	if (r < 0)
 		return r;
-	take_options(o);
-	o->run.log = log_line;
-	o->run.data = &log;
-	o->run.timing = o->timing ? &timing : NULL;
+	dyno_options_take(&o->dyno);
+	o->dyno.run.log = log_line;
+	o->dyno.run.data = &log;
+	o->dyno.run.timing = o->timing ? &timing : NULL;
 
 	r = cli_host_open(cli, &host, err);
 	if (r < 0)
 		return r;
-	r = dyno_run(host, &o->run, &out, err);
+	r = dyno_run(host, &o->dyno.run, &out, err);
 	if (r < 0)
 		return r;
 
@@ -341,7 +244,7 @@ const struct verb verb_run = {
 		"words are executed as they are: no shell, no profile, the default PATH.\n"
 		"Options stand before SLUG.  The exit status is the command's, 128+n after signal\n"
 		"n, 125 when dyno failed, 126 not executable, 127 not found.\n",
-	CLI_OPTIONS(options, struct run_options),
+	DYNO_OPTIONS(options, struct run_options),
 	.min_operands = 1,
 	.max_operands = SIZE_MAX,
 	.words = OPT_WORDS_SLUG,

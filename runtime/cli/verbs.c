@@ -143,6 +143,7 @@ struct opt_set verb_set(const struct verb *verb)
 {
 	return (struct opt_set){
 		.verb = verb->name,
+		.shared = verb->shared,
 		.own = verb->options,
 		.n_own = verb->n_options,
 		.common = cli_common_options,

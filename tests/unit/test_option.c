@@ -372,6 +372,26 @@ static void opt_env_name__long_name__becomes_capitals(void **state)
 	assert_string_equal(opt_env_name("x", buf), "DYNO_CFG_X");
 }
 
+static void opt_at__shared_own_and_common__each_once_in_this_order(void **state)
+{
+	static const struct opt shared[] = {
+		{.name = "shared-one", .kind = OPT_FLAG},
+		{.name = "shared-two", .kind = OPT_FLAG},
+	};
+	static const struct opt_table table = {.items = shared, .n = ARRAY_SIZE(shared)};
+	struct opt_set set = anywhere;
+
+	(void)state;
+	assert_int_equal(opt_count(&set), ARRAY_SIZE(own) + ARRAY_SIZE(common));
+	set.shared = &table;
+	assert_int_equal(opt_count(&set), 2 + ARRAY_SIZE(own) + ARRAY_SIZE(common));
+	assert_ptr_equal(opt_at(&set, 1), &shared[1]);
+	assert_ptr_equal(opt_at(&set, 2), &own[0]);
+	assert_ptr_equal(opt_at(&set, 2 + ARRAY_SIZE(own)), &common[0]);
+	assert_int_equal(opt_find(&set, "shared-two", STRLEN("shared-two")), 1);
+	assert_int_equal(opt_find(&set, "run-dir", STRLEN("run-dir")), 2 + ARRAY_SIZE(own));
+}
+
 static void opt_is_set__each_source__counts(void **state)
 {
 	static const char *const argv[] = ARGV("-q");
@@ -785,6 +805,7 @@ int main(void)
 		cmocka_unit_test(opt_parse__three_sources__the_strongest_wins),
 		cmocka_unit_test(opt_parse__bad_settings__name_the_variable_or_line),
 		cmocka_unit_test(opt_env_name__long_name__becomes_capitals),
+		cmocka_unit_test(opt_at__shared_own_and_common__each_once_in_this_order),
 		cmocka_unit_test(opt_is_set__each_source__counts),
 		cmocka_unit_test(value_scratch__texts__give_place_and_limits),
 		cmocka_unit_test(value_bool__words__are_read_in_any_case),
