@@ -10,6 +10,28 @@
 
 #include <linux/sched.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN
+#elif defined(__has_feature) /* clang's way to say it */
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN
+#endif
+#endif
+#ifdef UNDER_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
+/* A child that shared the memory has marked the frames on its stack and never returned from one. */
+static void forget_frames(const struct clone_plan *plan)
+{
+#ifdef UNDER_ASAN
+	if (plan->flags & CLONE_VM)
+		ASAN_UNPOISON_MEMORY_REGION(plan->stack, plan->stack_bytes);
+#else
+	(void)plan;
+#endif
+}
+
 /*
  * The child comes back from the system call on another stack, so nothing of this function's frame
  * may be touched in it: it takes its function and argument from the top of the new stack.
@@ -135,6 +157,7 @@ pid_t clone_call(const struct clone_plan *plan, int *ret_pidfd, int *ret_in_cgro
 	}
 	if (pid < 0)
 		return (pid_t)pid;
+	forget_frames(plan);
 	*ret_pidfd = pidfd;
 	*ret_in_cgroup = in_cgroup;
 	return (pid_t)pid;
