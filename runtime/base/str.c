@@ -133,6 +133,19 @@ static size_t utf8_decode(const unsigned char *s, size_t len, uint32_t *ret)
 	return n;
 }
 
+bool str_is_utf8(const char *s, size_t len)
+{
+	size_t n, at;
+	uint32_t c;
+
+	for (at = 0; at < len; at += n) {
+		n = utf8_decode((const unsigned char *)s + at, len - at, &c);
+		if (n == 0)
+			return false;
+	}
+	return true;
+}
+
 /* Characters that a terminal obeys, or that make a line read differently from its bytes: the
  * controls, line separators, and the marks that turn the direction of text around. */
 static bool is_control(uint32_t c)

@@ -31,6 +31,9 @@ static inline bool str_eq(const char *a, const char *b)
 /** str_starts() - the rest of @s after @prefix, or NULL where it does not begin so. */
 const char *str_starts(const char *s, const char *prefix);
 
+/** str_is_utf8() - whether @len bytes are valid UTF-8: what a JSON string can hold as it is. */
+bool str_is_utf8(const char *s, size_t len);
+
 /** str_ends() - whether @s ends in @suffix. */
 bool str_ends(const char *s, const char *suffix);
 

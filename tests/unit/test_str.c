@@ -226,6 +226,32 @@ static void str_escape__every_size__cuts_between_pieces(void **state)
 	assert_int_equal(buf[0], '#');
 }
 
+static void str_is_utf8__bytes__are_judged_to_the_last(void **state)
+{
+	static const struct {
+		const char *s;
+		bool good;
+	} cases[] = {
+		{"", true},
+		{"plain\n\x7f", true},
+		{"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", true},
+		{"\xef\xbf\xbf\xf4\x8f\xbf\xbf", true},
+		{"caf\xe9", false},
+		{"\xc3", false},
+		{"\xe2\x82", false},
+		{"\xc0\xaf", false},	     /* longer than need be */
+		{"\xed\xa0\x80", false},     /* a surrogate */
+		{"\xf4\x90\x80\x80", false}, /* past the last code point */
+		{"\x80", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		assert_int_equal(str_is_utf8(cases[i].s, strlen(cases[i].s)), cases[i].good);
+	assert_true(str_is_utf8("a\0b", 3));
+	assert_false(str_is_utf8("\xc3\xa9", 1));
+}
+
 static void sbuf_add_json__any_bytes__are_a_valid_string(void **state)
 {
 	static const struct text_case cases[] = {
@@ -330,6 +356,7 @@ int main(void)
 		cmocka_unit_test(sbuf__failed_allocation__is_remembered),
 		cmocka_unit_test(sbuf_add_escaped__hostile_text__cannot_reach_the_terminal),
 		cmocka_unit_test(str_escape__every_size__cuts_between_pieces),
+		cmocka_unit_test(str_is_utf8__bytes__are_judged_to_the_last),
 		cmocka_unit_test(sbuf_add_json__any_bytes__are_a_valid_string),
 		cmocka_unit_test(sbuf_add_shell__words__are_quoted_where_needed),
 		cmocka_unit_test(sbuf_add_shell__every_byte__survives_bash),
