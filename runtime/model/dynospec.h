@@ -38,7 +38,15 @@ int dynospec_parse(const char *text, size_t len, struct arena *arena, struct dyn
 /**
  * dynospec_format() - the same settings as JSON, those that are not zero; read again they are the
  * same.  Callbacks and descriptors are no settings.
+ * @b: gets one object without a newline; no memory: see sbuf_ok()
+ *
+ * Of a config var or a type that stands twice the last is written, as it is the one that counts.
+ * Numbers past INT64_MAX become that.  What is no setting at all (a config var without "=") is
+ * written so that dynospec_parse() refuses it.
  */
 void dynospec_format(const struct dyno_start_opts *opts, struct sbuf *b);
+
+/** dynospec_key() - the @i-th key in the order of writing. Return: NULL past the last. */
+const char *dynospec_key(size_t i);
 
 #endif

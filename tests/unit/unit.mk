@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+# Tests that let an allocation fail.
+$(O)/unit/test_dynospec: LDFLAGS += -Wl,--wrap=calloc,--wrap=realloc
