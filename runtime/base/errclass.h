@@ -51,6 +51,9 @@
 	ERR(53, ERR_SPEC, "spec.invalid", 125, "the JSON text is no dyno-spec(5)")                 \
 	ERR(54, ERR_HEALTH, "health.invalid", 125, "a health check cannot be made so")             \
 	ERR(55, ERR_RECORD, "record.io", 1, "the records of ended dynos cannot be read or kept")   \
+	ERR(56, ERR_CRASHED, "dyno.crashed", 1, "the dyno crashed or ended before it was up")      \
+	ERR(57, ERR_TIMEOUT, "dyno.timeout", 124,                                                  \
+	    "the dyno did not come so far in the time given")                                      \
 	ERR(50, ERR_STACK, "stack.unusable", 125, "the stack is missing or cannot be used")        \
 	ERR(60, ERR_KERNEL, "host.kernel", 125,                                                    \
 	    "the kernel lacks something dyno cannot do without")                                   \
