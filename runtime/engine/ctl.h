@@ -27,7 +27,6 @@
 #define CTL_PACKET_BYTES (128U * 1024U)
 /* Descriptors with one packet: standard streams one way; layers the other way */
 #define CTL_FDS_MAX 8U
-/* Events that wait for a slow watcher; then it is told how many it lost. */
 
 /* VERB(number, id, name) */
 #define CTL_VERBS(VERB)                 \
@@ -112,11 +111,17 @@ struct ctl_client {
 	uint32_t lost;
 };
 
-/** struct ctl - the monitor's end; set up by ctl_open(). */
+/**
+ * struct ctl - the monitor's end; set up by ctl_open().
+ * @packet: CTL_PACKET_BYTES, for the request at hand
+ * @timer: of @loop: when connections are accepted again
+ */
 struct ctl {
 	int fd;
 	int dir_fd;
+	char *packet;
 	struct loop *loop;
+	int timer;
 	ctl_fn fn;
 	void *data;
 	uint64_t next_id;
@@ -140,7 +145,8 @@ int ctl_open(struct ctl *ctl, int dir_fd, struct dyno_err *err);
 
 /**
  * ctl_serve() - answer from now on.  Clients must be the effective user or root (SO_PEERCRED).
- * @loop: borrowed until ctl_close()
+ * @loop: borrowed until ctl_close(); has one timer more by it
+ * Return: 0, or -ENOSPC: no timer or source left.
  */
 int ctl_serve(struct ctl *ctl, struct loop *loop, ctl_fn fn, void *data);
 
