@@ -15,6 +15,7 @@ O       ?= build
 prefix  ?= /usr/local
 bindir      = $(DESTDIR)$(prefix)/bin
 libexecdir  = $(DESTDIR)$(prefix)/libexec/dyno
+libdir      = $(DESTDIR)$(prefix)/lib
 includedir  = $(DESTDIR)$(prefix)/include
 mandir      = $(DESTDIR)$(prefix)/share/man
 completedir = $(DESTDIR)$(prefix)/share/bash-completion/completions
@@ -134,10 +135,13 @@ HELPERS := $(O)/dyno-unpack $(O)/dyno-pack
 
 .PHONY: install
 install: all $(HELPERS) ## install below $(DESTDIR)$(prefix)
-	install -d $(bindir) $(libexecdir) $(includedir) $(completedir)
+	install -d $(bindir) $(libexecdir) $(libdir)/pkgconfig $(includedir) $(completedir)
 	install -m 755 $(O)/dyno $(bindir)/dyno
 	install -m 755 $(HELPERS) $(libexecdir)/
 	install -m 644 include/dyno.h $(includedir)/dyno.h
+	install -m 644 $(LIBDYNO) $(LIBDYNO_A) $(libdir)/
+	ln -sf $(notdir $(LIBDYNO)) $(libdir)/libdyno.so
+	install -m 644 $(O)/dyno.pc $(libdir)/pkgconfig/dyno.pc
 	install -m 644 $(COMPLETION) $(completedir)/dyno
 	$(Q)for page in $(MANPAGES); do \
 		install -v -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; done

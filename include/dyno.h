@@ -16,6 +16,9 @@
 extern "C" {
 #endif
 
+/* All that is declared here, and nothing else, is exported by the shared library. */
+#pragma GCC visibility push(default)
+
 #define DYNO_ERR_MSG_BYTES  320
 #define DYNO_ERR_HINT_BYTES 184
 
@@ -70,7 +73,8 @@ struct dyno_progress {
  * struct dyno_host_opts - where things are; NULL members take the defaults of the effective user.
  * @run_dir: /run/dyno, rootless $XDG_RUNTIME_DIR/dyno
  * @data_dir: /var/lib/dyno, rootless $XDG_DATA_HOME/dyno
- * @libexec_dir: the helper programs; default beside the executable, then the installed place
+ * @libexec_dir: the helper programs; default beside the executable or the shared library, then
+ *               the installed place
  * @progress: called from time to time during long work; may be NULL
  * @data: for @progress
  */
@@ -497,6 +501,8 @@ int dyno_copy(struct dyno_host *host, const char *app, const char *name, const c
 /** dyno_remove() - forget an ended dyno: its records, manifests and logs.
  * Errors: "dyno.not-found"; "dyno.alive" */
 int dyno_remove(struct dyno_host *host, const char *app, const char *name, struct dyno_err *err);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -204,8 +204,9 @@ int store_pack(const char *dir, int out_fd, const char *libexec_dir, store_progr
 
 /**
  * store_helper_find() - the path of a helper program of dyno.
- * @libexec_dir: where to look, alone; NULL: beside the running executable, then where `make
- *               install` puts it (../libexec/dyno seen from there)
+ * @libexec_dir: where to look, alone; NULL: beside the running executable, or the shared library
+ *               where this is part of one, then in ../libexec/dyno seen from there, then where
+ *               `make install` has put it
  * @buf: receives the path
  * Return: 0, or -errno. Errors: ERR_HELPER.
  */

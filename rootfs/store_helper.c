@@ -17,6 +17,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "places.h"
 #include "rootfs/pack_proto.h"
 #include "rootfs/store_internal.h"
 
@@ -25,27 +26,20 @@ _Static_assert((int)PACK_FD_CONTROL == (int)UNPACK_FD_CONTROL, "one place for ev
 /* Exit statuses from here on are 128 + the signal. Source: proc_wait(). */
 #define STATUS_SIGNAL 128
 
-/* Where the helpers are, seen from the directory of the executable: beside it in a build, else
- * where they are installed. */
+/* Where the helpers are, seen from the directory of the program or library: beside it in a build,
+ * else where they are installed. */
 static const char *const helper_places[] = {"", "../libexec/dyno/"};
-
-static int own_directory(char *buf, size_t size)
-{
-	size_t base_len;
-	ssize_t n = readlink("/proc/self/exe", buf, size - 1);
-
-	if (n < 0)
-		return -errno;
-	buf[n] = '\0';
-	n = path_basename(buf, &base_len) - buf;
-	buf[n] = '\0';
-	return 0;
-}
 
 /* A choice between places, not a check of rights: the exec that follows has the last word. */
 static bool is_there(const char *path)
 {
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+}
+
+/* A library may lie further away from them, below lib/TRIPLET, or be part of any program. */
+static int find_installed(const char *name, char *buf, size_t size)
+{
+	return str_fmt(buf, size, "%s/%s", LIBEXEC_DIR, name) < size && is_there(buf) ? 0 : -ENOENT;
 }
 
 int store_helper_find(const char *libexec_dir, const char *name, char *buf, size_t size,
@@ -60,14 +54,15 @@ int store_helper_find(const char *libexec_dir, const char *name, char *buf, size
 		return err_set(err, ERR_HELPER, errno, "find the helper program %s/%s", libexec_dir,
 			       name);
 	}
-	r = own_directory(own, sizeof(own));
-	if (r < 0)
-		return err_set(err, ERR_HELPER, -r, "find the directory of the executable");
-	for (size_t i = 0; i < ARRAY_SIZE(helper_places); i++)
+	r = proc_code_dir(own, sizeof(own));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(helper_places); i++)
 		if (str_fmt(buf, size, "%s%s%s", own, helper_places[i], name) < size &&
 		    is_there(buf))
 			return 0;
-	(void)err_set(err, ERR_HELPER, ENOENT, "find the helper program %s beside %s", name, own);
+	if (find_installed(name, buf, size) == 0)
+		return 0;
+	(void)err_set(err, ERR_HELPER, ENOENT, "find the helper program %s beside %s or in %s",
+		      name, r == 0 ? own : "the library", LIBEXEC_DIR);
 	err_hint(err,
 		 "install dyno as a whole: `make install`, or run it from its build directory");
 	return -ENOENT;

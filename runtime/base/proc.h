@@ -47,6 +47,14 @@ int proc_spawn(const struct proc_spawn *how, int *ret_pidfd, struct dyno_err *er
  */
 int proc_wait(int pidfd, int *ret_status);
 
+/**
+ * proc_code_dir() - the directory, with a slash at its end, of the file that this code was loaded
+ * from: the program's, or the shared library's where it is part of one.
+ * Return: 0; -ENOENT: a library loaded by a relative path, which may mean another file by now;
+ * -ENAMETOOLONG; -errno of readlink(2).
+ */
+int proc_code_dir(char *buf, size_t size);
+
 /** proc_kill() - send @sig by pidfd. Return: 0 or -errno (-ESRCH: already gone). */
 int proc_kill(int pidfd, int sig);
 

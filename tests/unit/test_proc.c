@@ -383,6 +383,25 @@ static void proc_wait__signal__is_128_and_its_number(void **state)
 	assert_int_equal(proc_kill(-1, SIGTERM), -EBADF);
 }
 
+static void proc_code_dir__program__is_where_its_file_is(void **state)
+{
+	char exe[4096], dir[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	(void)state;
+	assert_true(n > 0);
+	exe[n] = '\0';
+	assert_int_equal(proc_code_dir(dir, sizeof(dir)), 0);
+	n = (ssize_t)strlen(dir);
+	assert_int_equal(dir[n - 1], '/');
+	assert_memory_equal(exe, dir, (size_t)n);
+	assert_null(strchr(exe + n, '/'));
+	/* the whole path passes through the buffer */
+	assert_int_equal(proc_code_dir(dir, strlen(exe) + 1), 0);
+	assert_int_equal(proc_code_dir(dir, strlen(exe)), -ENAMETOOLONG);
+	assert_int_equal(proc_code_dir(dir, 1), -ENAMETOOLONG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +417,7 @@ int main(void)
 		cmocka_unit_test(proc_spawn__parent_killed__child_dies_too),
 		cmocka_unit_test(proc_spawn__limits_of_the_host__fail_clean),
 		cmocka_unit_test(proc_wait__signal__is_128_and_its_number),
+		cmocka_unit_test(proc_code_dir__program__is_where_its_file_is),
 	};
 
 	return cmocka_run_group_tests_name("proc", tests, NULL, NULL);

@@ -408,6 +408,27 @@ static void store_open__others_may_write__is_refused_T64(void **state)
 
 #define FIXED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void store_helper_find__not_beside__names_the_places(void **state)
+{
+	struct fixture *f = *state;
+	char path[4096];
+
+	assert_int_equal(store_helper_find(f->libexec, "dyno-unpack", path, sizeof(path), &f->err),
+			 0);
+	assert_int_equal(faccessat(AT_FDCWD, path, X_OK, 0), 0);
+	/* The test itself lies in unit/, where this program is. */
+	assert_int_equal(store_helper_find(NULL, "test_store", path, sizeof(path), &f->err), 0);
+	assert_true(str_ends(path, "/test_store"));
+	assert_int_equal(store_helper_find(NULL, "no-such", path, sizeof(path), &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_HELPER);
+	assert_non_null(strstr(f->err.msg, "no-such beside /"));
+	assert_non_null(strstr(f->err.msg, "/libexec/dyno"));
+	assert_non_null(strstr(f->err.hint, "make install"));
+	assert_int_equal(store_helper_find("/nowhere", "dyno-unpack", path, sizeof(path), &f->err),
+			 -ENOENT);
+	assert_non_null(strstr(f->err.msg, "/nowhere/dyno-unpack"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +444,7 @@ int main(void)
 		FIXED(store_acquire__damaged_entry__is_named_or_made_anew_T55),
 		FIXED(store_resolve__beginnings__must_be_of_one_digest),
 		FIXED(store_open__others_may_write__is_refused_T64),
+		FIXED(store_helper_find__not_beside__names_the_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
