@@ -14,6 +14,7 @@
 
 #include <dyno.h>
 
+#include "base/arena.h"
 #include "engine/receipt.h"
 #include "engine/statefile.h"
 #include "rootfs/store.h"
@@ -57,8 +58,24 @@ typedef int (*record_fn)(void *data, const struct record *record);
 int record_each(struct store *store, const char *app, record_fn fn, void *data,
 		struct dyno_err *err);
 
-/** record_event() - append an event. @json: one line, without newline. Return: 0 or -errno. */
+/** record_event() - append an event. @json: one line, without newline
+ * Return: 0; -EINVAL: no single line; -errno. */
 int record_event(struct store *store, const char *app, const char *json, size_t len);
+
+/**
+ * struct event_key - what every event says of itself.
+ * @time: RFC 3339 in UTC with microseconds: as text it sorts by time
+ * @app, @dyno: whose it is
+ */
+struct event_key {
+	const char *time;
+	const char *app;
+	const char *dyno;
+};
+
+/** record_event_key() - the key of an event. @ret: strings are in @arena
+ * Return: 0; -EINVAL: none of ours; -ENOMEM. */
+int record_event_key(const char *json, struct arena *arena, struct event_key *ret);
 
 /** record_each_event() - events of an app (NULL: of all), oldest first within an app. */
 int record_each_event(struct store *store, const char *app, dyno_event_fn fn, void *data,

@@ -25,3 +25,13 @@ bench: ## time a warm start beside the floor program, crun and bwrap
 	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH)
 	+$(Q)$(submake) all slugs bench-programs
 	$(Q)tests/bench/start.sh $(O)
+
+$(O)/bench/record: $(O)/obj/tests/bench/record.o $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DYNO_LIBS)
+
+.PHONY: bench-record
+bench-record: $(O)/bench/record ## time exit records, events and state files, on disk and in memory
+	$(Q)for top in /var/tmp /dev/shm; do \
+		dir=$$(mktemp -d $$top/dyno-bench.XXXXXX) && echo "in $$top:" && $< $$dir; \
+		rm -rf "$$dir"; done
