@@ -49,13 +49,22 @@ struct receipt {
  * @store: whose data directory has the records
  * @app, @dyno: whom it is about
  * @ret: @totals are filled as far as it came, on failure too
- * Return: 0, or -errno with ERR_RECORD, ERR_IO.
+ * Return: 0, or -errno with ERR_RECORD: there is no manifest; with ERR_IO, ERR_MEMORY, ERR_INTERNAL:
+ * the walk ended early.
  */
 int receipt_take(struct store *store, const char *app, const char *dyno,
 		 const struct receipt_source *sources, size_t n_sources, struct receipt *ret,
 		 struct dyno_err *err);
 
-/** receipt_read() - a kept manifest, one change after the other; see dyno_diff(). */
+/** receipt_text() - the sum in words, see upper_receipt_text(); "at least" where the walk was cut.
+ * @buf: receives at most @size - 1 bytes and a NUL. Return: the length of the whole text. */
+size_t receipt_text(const struct receipt *receipt, char *buf, size_t size);
+
+/**
+ * receipt_read() - a kept manifest, one change after the other; see dyno_diff().  One that is not
+ * complete ends with "unread" of "/".
+ * Return: 0, what @fn returned, or -errno with ERR_RECORD (-ENOENT: it is gone).
+ */
 int receipt_read(struct store *store, const char *app, const char *manifest, dyno_written_fn fn,
 		 void *data, struct dyno_err *err);
 
