@@ -5,3 +5,6 @@ CLI_UNIT_SRC := $(addprefix runtime/cli/,option.c value.c nearest.c output.c pro
 $(O)/unit/test_option: $(call obj,$(CLI_UNIT_SRC))
 # The library stands before these objects, which need it: once more after them.
 $(O)/unit/test_option: DYNO_LIBS += $(CORE_LIB)
+
+$(O)/unit/test_logview: $(call obj,runtime/cli/logview.c)
+$(O)/unit/test_logview: DYNO_LIBS += $(CORE_LIB)

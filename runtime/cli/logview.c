@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* logview.c - records of a log as people or programs read them. */
+#include "cli/logview.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/util.h"
+
+/* Offset and length of "12:00:00" in "2026-06-01T12:00:00.123456+00:00". */
+#define TIME_OF_DAY_AT	11
+#define TIME_OF_DAY_LEN 8
+
+/* Longest change of colour that passes, from ESC to m. Source: own choice; the foreground and
+ * background of ISO 8613-6 in all their parameters take 36 bytes */
+#define SGR_MAX_BYTES 48
+
+#define RESET	      "\033[0m"
+#define CYAN	      "\033[36m"
+#define DIM	      "\033[2m"
+
+/* Neither red, which is for failures, nor cyan, which is the platform's. */
+static const char *const palette[] = {
+	"\033[32m", "\033[33m", "\033[34m", "\033[35m",
+	"\033[92m", "\033[93m", "\033[94m", "\033[95m",
+};
+
+/* A part of a record. */
+struct part {
+	const char *s;
+	size_t len;
+};
+
+struct record {
+	struct part time;
+	struct part source;
+	struct part dyno;
+	struct part text;
+};
+
+/* Cuts what stands before @end off @rest. False: there is no @end in it. */
+static bool cut(struct part *rest, const char *end, struct part *ret)
+{
+	size_t len = strlen(end);
+	const char *at = memmem(rest->s, rest->len, end, len);
+
+	if (!at)
+		return false;
+	ret->s = rest->s;
+	ret->len = (size_t)(at - rest->s);
+	rest->s = at + len;
+	rest->len -= ret->len + len;
+	return true;
+}
+
+/* Names hold neither blanks nor brackets, so that the first of each ends a part. */
+static bool parse(const char *line, size_t len, struct record *ret)
+{
+	struct part rest = {line, len};
+
+	if (!cut(&rest, " ", &ret->time) || ret->time.len < TIME_OF_DAY_AT + TIME_OF_DAY_LEN ||
+	    !cut(&rest, "[", &ret->source) || !cut(&rest, "]: ", &ret->dyno))
+		return false;
+	ret->text = rest;
+	return memchr(ret->source.s, ' ', ret->source.len) == NULL &&
+	       memchr(ret->dyno.s, ' ', ret->dyno.len) == NULL;
+}
+
+static bool is_app(const struct record *record)
+{
+	return record->source.len == STRLEN(LOGVIEW_APP) &&
+	       memcmp(record->source.s, LOGVIEW_APP, STRLEN(LOGVIEW_APP)) == 0;
+}
+
+/* ---- texts ------------------------------------------------------------------------------------*/
+
+/* Length of the change of colour that @s begins with, "ESC [ 1 ; 31 m"; 0: it does not. */
+static size_t sgr_len(const char *s, size_t len)
+{
+	size_t i = STRLEN("\033[");
+
+	if (len <= i || s[0] != '\033' || s[1] != '[')
+		return 0;
+	len = MIN_OF(len, SGR_MAX_BYTES);
+	while (i < len && ((s[i] >= '0' && s[i] <= '9') || s[i] == ';' || s[i] == ':'))
+		i++;
+	return i < len && s[i] == 'm' ? i + 1 : 0;
+}
+
+/* Up to the next byte that sbuf_add_escaped() would change although it is harmless, or that may
+ * begin a colour. */
+static size_t plain_len(const char *s, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && s[i] != '\\' && s[i] != '\t' && s[i] != '\033')
+		i++;
+	return i;
+}
+
+/* Return: whether a colour has passed, which must not reach beyond the line. */
+static bool add_harmless(struct sbuf *out, const char *s, size_t len, bool color)
+{
+	bool colored = false;
+
+	if (len > 0 && s[len - 1] == '\r')
+		len--;
+	while (len > 0) {
+		size_t n = plain_len(s, len);
+
+		sbuf_add_escaped(out, s, n);
+		s += n;
+		len -= n;
+		if (len == 0)
+			break;
+
+		n = sgr_len(s, len);
+		if (n > 0 && color)
+			sbuf_add(out, s, n);
+		else if (n == 0 && *s == '\033')
+			sbuf_add_escaped(out, s, 1);
+		else if (n == 0)
+			sbuf_addc(out, *s);
+		colored = colored || (n > 0 && color);
+		n = MAX_OF(n, 1U);
+		s += n;
+		len -= n;
+	}
+	return colored;
+}
+
+static void add_text(const struct logview *view, struct sbuf *out, const struct part *text)
+{
+	if (view->raw)
+		sbuf_add(out, text->s, text->len);
+	else if (add_harmless(out, text->s, text->len, view->color))
+		sbuf_adds(out, RESET);
+}
+
+/* ---- colours ----------------------------------------------------------------------------------*/
+
+/* Source: FNV-1a, 32 bits */
+static unsigned int hash(const struct part *name)
+{
+	unsigned int h = 2166136261U;
+
+	for (size_t i = 0; i < name->len; i++)
+		h = (h ^ (unsigned char)name->s[i]) * 16777619U;
+	return h;
+}
+
+static bool is_taken(const struct logview *view, unsigned int color)
+{
+	for (size_t i = 0; i < view->n_names; i++) {
+		if (view->colors[i] == color)
+			return true;
+	}
+	return false;
+}
+
+/* The name decides, so that a dyno keeps its colour from one call to the next; two do not share
+ * one while there is another. */
+static unsigned int color_of(struct logview *view, const struct part *name)
+{
+	unsigned int color = hash(name) % ARRAY_SIZE(palette);
+	size_t i;
+
+	for (i = 0; i < view->n_names; i++) {
+		if (strncmp(view->names[i], name->s, name->len) == 0 &&
+		    view->names[i][name->len] == '\0')
+			return view->colors[i];
+	}
+	if (i == LOGVIEW_NAMES_MAX || name->len >= LOGVIEW_NAME_BYTES)
+		return color;
+	for (i = 0; i < ARRAY_SIZE(palette) && is_taken(view, color); i++)
+		color = (color + 1) % ARRAY_SIZE(palette);
+
+	memcpy(view->names[view->n_names], name->s, name->len);
+	view->colors[view->n_names++] = (unsigned char)color;
+	return color;
+}
+
+/* ---- forms ------------------------------------------------------------------------------------*/
+
+/* The platform's tag is its source too: nothing an app prints can pass for that, without colours
+ * either. */
+static void add_short(struct logview *view, const struct record *r, struct sbuf *out)
+{
+	bool app = is_app(r);
+	size_t len = app ? r->dyno.len : r->source.len + STRLEN("[]") + r->dyno.len;
+
+	sbuf_addf(out, "%.*s ", TIME_OF_DAY_LEN, r->time.s + TIME_OF_DAY_AT);
+	if (view->color)
+		sbuf_adds(out, app ? palette[color_of(view, &r->dyno)] : CYAN);
+	if (!app)
+		sbuf_addf(out, "%.*s[", (int)r->source.len, r->source.s);
+	sbuf_addf(out, "%.*s%s", (int)r->dyno.len, r->dyno.s, app ? "" : "]");
+	view->width = MAX_OF(view->width, len);
+	for (; len < view->width; len++)
+		sbuf_addc(out, ' ');
+	sbuf_addf(out, " |%s ", view->color ? RESET : "");
+
+	if (view->color && !app)
+		sbuf_adds(out, DIM);
+	add_text(view, out, &r->text);
+	sbuf_adds(out, view->color && !app ? RESET "\n" : "\n");
+}
+
+static void add_record(const struct logview *view, const struct record *r, struct sbuf *out)
+{
+	sbuf_add(out, r->time.s, (size_t)(r->text.s - r->time.s));
+	add_text(view, out, &r->text);
+	sbuf_addc(out, '\n');
+}
+
+static void add_member(struct sbuf *out, const char *name, const struct part *value)
+{
+	sbuf_addf(out, ",\"%s\":", name);
+	sbuf_add_json(out, value->s, value->len);
+}
+
+static void add_json(const struct record *r, struct sbuf *out)
+{
+	json_begin(out);
+	add_member(out, "time", &r->time);
+	add_member(out, "source", &r->source);
+	add_member(out, "dyno", &r->dyno);
+	add_member(out, "text", &r->text);
+	json_end(out);
+}
+
+void logview_add(struct logview *view, const char *line, size_t len, struct sbuf *out)
+{
+	struct record r = {0};
+	bool parsed = parse(line, len, &r);
+
+	if (!parsed)
+		r = (struct record){.time = {line, 0}, .text = {line, len}};
+	if (parsed && view->quiet && !is_app(&r))
+		return;
+
+	if (view->form == LOGVIEW_JSON)
+		add_json(&r, out);
+	else if (view->form == LOGVIEW_SHORT && parsed)
+		add_short(view, &r, out);
+	else
+		add_record(view, &r, out);
+}
