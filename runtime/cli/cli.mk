@@ -8,3 +8,6 @@ $(O)/unit/test_option: DYNO_LIBS += $(CORE_LIB)
 
 $(O)/unit/test_logview: $(call obj,runtime/cli/logview.c)
 $(O)/unit/test_logview: DYNO_LIBS += $(CORE_LIB)
+
+$(O)/unit/test_notify: $(call obj,runtime/cli/notify.c runtime/cli/output.c)
+$(O)/unit/test_notify: DYNO_LIBS += $(CORE_LIB)
