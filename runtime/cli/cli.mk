@@ -11,3 +11,7 @@ $(O)/unit/test_logview: DYNO_LIBS += $(CORE_LIB)
 
 $(O)/unit/test_notify: $(call obj,runtime/cli/notify.c runtime/cli/output.c)
 $(O)/unit/test_notify: DYNO_LIBS += $(CORE_LIB)
+
+$(O)/unit/test_table: $(call obj,$(addprefix runtime/cli/,table.c output.c))
+$(O)/unit/test_event: $(call obj,$(addprefix runtime/cli/,event.c output.c))
+$(O)/unit/test_table $(O)/unit/test_event: DYNO_LIBS += $(CORE_LIB)
