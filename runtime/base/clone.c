@@ -10,21 +10,16 @@
 
 #include <linux/sched.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN
-#elif defined(__has_feature) /* clang's way to say it */
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN
-#endif
-#endif
-#ifdef UNDER_ASAN
+#include "base/util.h"
+
+#if DYNO_ASAN
 #include <sanitizer/asan_interface.h>
 #endif
 
 /* A child that shared the memory has marked the frames on its stack and never returned from one. */
 static void forget_frames(const struct clone_plan *plan)
 {
-#ifdef UNDER_ASAN
+#if DYNO_ASAN
 	if (plan->flags & CLONE_VM)
 		ASAN_UNPOISON_MEMORY_REGION(plan->stack, plan->stack_bytes);
 #else
@@ -80,12 +75,19 @@ static long clone3_on_stack(struct clone_args *args, void **sp)
 #error "clone.c knows x86-64 and arm64"
 #endif
 
+/* The two of them share an argument of clone(2): a child has one or the other. */
+static uint64_t flag_of_result(const struct clone_plan *plan)
+{
+	return plan->ret_pid ? CLONE_PARENT_SETTID : CLONE_PIDFD;
+}
+
 static long clone3_plan(const struct clone_plan *plan, int *pidfd)
 {
 	struct clone_args args = {
-		.flags = plan->flags | CLONE_PIDFD,
+		.flags = plan->flags | flag_of_result(plan),
 		.pidfd = (uint64_t)(uintptr_t)pidfd,
-		.exit_signal = SIGCHLD,
+		.parent_tid = (uint64_t)(uintptr_t)plan->ret_pid,
+		.exit_signal = plan->flags & CLONE_PARENT ? 0 : SIGCHLD,
 	};
 	void **sp = (void **)((char *)plan->stack + plan->stack_bytes);
 	long pid;
@@ -127,17 +129,19 @@ static int old_child(void *arg)
 static long clone_plan_old(const struct clone_plan *plan, int *pidfd)
 {
 	struct old_child c = {.fn = plan->fn, .arg = plan->arg};
-	int flags = (int)(unsigned int)plan->flags | CLONE_PIDFD | SIGCHLD;
+	/* With CLONE_PARENT the kernel does not look at the signal. */
+	int flags = (int)(unsigned int)(plan->flags | flag_of_result(plan)) | SIGCHLD;
+	int *result = plan->ret_pid ? plan->ret_pid : pidfd;
 	long pid;
 
 	if (plan->flags & CLONE_VM) {
-		pid = clone(old_child, (char *)plan->stack + plan->stack_bytes, flags, &c, pidfd);
+		pid = clone(old_child, (char *)plan->stack + plan->stack_bytes, flags, &c, result);
 		return pid < 0 ? -errno : pid;
 	}
 #if defined(__x86_64__)
-	pid = syscall(SYS_clone, flags, NULL, pidfd, NULL, 0);
+	pid = syscall(SYS_clone, flags, NULL, result, NULL, 0);
 #else
-	pid = syscall(SYS_clone, flags, NULL, pidfd, 0, NULL);
+	pid = syscall(SYS_clone, flags, NULL, result, 0, NULL);
 #endif
 	if (pid == 0)
 		_exit(old_child(&c));
@@ -146,19 +150,22 @@ static long clone_plan_old(const struct clone_plan *plan, int *pidfd)
 
 pid_t clone_call(const struct clone_plan *plan, int *ret_pidfd, int *ret_in_cgroup)
 {
+	const int before = *ret_in_cgroup;
 	int pidfd = -EBADF;
-	int in_cgroup = plan->cgroup_fd >= 0;
 	long pid;
 
+	*ret_in_cgroup = plan->cgroup_fd >= 0;
 	pid = clone3_plan(plan, &pidfd);
 	if (pid == -ENOSYS) {
-		in_cgroup = 0;
+		*ret_in_cgroup = 0;
 		pid = clone_plan_old(plan, &pidfd);
 	}
-	if (pid < 0)
+	if (pid < 0) {
+		*ret_in_cgroup = before;
 		return (pid_t)pid;
+	}
 	forget_frames(plan);
-	*ret_pidfd = pidfd;
-	*ret_in_cgroup = in_cgroup;
+	if (!plan->ret_pid)
+		*ret_pidfd = pidfd;
 	return (pid_t)pid;
 }

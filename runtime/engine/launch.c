@@ -215,7 +215,6 @@ static int step_clone(struct launch *l, struct dyno_err *err)
 {
 	/* Not cleared: only what the child touches becomes a page. */
 	__attribute__((uninitialized, aligned(16))) char stack[CHILD_STACK_BYTES];
-	int in_cgroup = 0;
 	struct clone_plan plan = {
 		.flags = clone_flags(l),
 		.stack = stack,
@@ -227,8 +226,7 @@ static int step_clone(struct launch *l, struct dyno_err *err)
 	};
 	pid_t pid;
 
-	l->in_cgroup = plan.cgroup_fd >= 0;
-	pid = clone_call(&plan, &l->pidfd, &in_cgroup);
+	pid = clone_call(&plan, &l->pidfd, &l->in_cgroup);
 	if (pid < 0)
 		return clone_failed(l, -pid, err);
 	l->pid = pid;

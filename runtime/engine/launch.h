@@ -94,7 +94,7 @@ struct launch {
 	const char **init_argv;
 	size_t parent_done;
 
-	bool in_cgroup;
+	int in_cgroup;
 	int layer_fd[SPEC_MAX_LAYERS];
 	int app_layer_fd;
 	int scratch_fd;

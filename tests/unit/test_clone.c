@@ -11,8 +11,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -30,6 +33,7 @@
 struct work {
 	int answer;
 	int status;
+	int in_cgroup; /* as clone_call() tells the child */
 };
 
 static void child_work(void *arg)
@@ -37,10 +41,10 @@ static void child_work(void *arg)
 	struct work *w = arg;
 
 	w->answer = 42;
-	_exit(w->status);
+	_exit(w->in_cgroup ? 99 : w->status);
 }
 
-static int run_child(uint64_t flags, struct work *w, int *ret_in_cgroup)
+static int run_child(uint64_t flags, struct work *w)
 {
 	char stack[STACK_BYTES] __attribute__((aligned(16)));
 	const struct clone_plan plan = {
@@ -53,7 +57,7 @@ static int run_child(uint64_t flags, struct work *w, int *ret_in_cgroup)
 	};
 	_cleanup_close_ int pidfd = -EBADF;
 	int status = -1;
-	pid_t pid = clone_call(&plan, &pidfd, ret_in_cgroup);
+	pid_t pid = clone_call(&plan, &pidfd, &w->in_cgroup);
 
 	assert_true(pid > 0);
 	assert_int_equal(proc_wait(pidfd, &status), 0);
@@ -62,22 +66,20 @@ static int run_child(uint64_t flags, struct work *w, int *ret_in_cgroup)
 
 static void clone_call__shared_memory__parent_sees_the_answer(void **state)
 {
-	struct work w = {.status = 7};
-	int in_cgroup = 1;
+	struct work w = {.status = 7, .in_cgroup = 1};
 
 	(void)state;
-	assert_int_equal(run_child(CLONE_VM | CLONE_VFORK, &w, &in_cgroup), 7);
+	assert_int_equal(run_child(CLONE_VM | CLONE_VFORK, &w), 7);
 	assert_int_equal(w.answer, 42);
-	assert_int_equal(in_cgroup, 0);
+	assert_int_equal(w.in_cgroup, 0);
 }
 
 static void clone_call__own_memory__parent_does_not(void **state)
 {
-	struct work w = {.status = 8};
-	int in_cgroup = 1;
+	struct work w = {.status = 8, .in_cgroup = 1};
 
 	(void)state;
-	assert_int_equal(run_child(0, &w, &in_cgroup), 8);
+	assert_int_equal(run_child(0, &w), 8);
 	assert_int_equal(w.answer, 0);
 }
 
@@ -96,6 +98,27 @@ static void hide_clone3(void)
 		_exit(90);
 }
 
+/* The old call cannot put a child into a group: the child must know, to join by itself. */
+static bool tells_of_the_group(uint64_t flags)
+{
+	char stack[STACK_BYTES] __attribute__((aligned(16)));
+	struct work w = {.status = 10, .in_cgroup = 1};
+	_cleanup_close_ int group = open("/", O_PATH | O_CLOEXEC);
+	_cleanup_close_ int pidfd = -EBADF;
+	const struct clone_plan plan = {
+		.flags = flags,
+		.stack = stack,
+		.stack_bytes = sizeof(stack),
+		.cgroup_fd = group,
+		.fn = child_work,
+		.arg = &w,
+	};
+	int status = -1;
+
+	return group >= 0 && clone_call(&plan, &pidfd, &w.in_cgroup) > 0 &&
+	       proc_wait(pidfd, &status) == 0 && status == 10 && w.in_cgroup == 0;
+}
+
 /* T47: the old call does the same. */
 static void clone_call__clone3_hidden__falls_back(void **state)
 {
@@ -109,10 +132,11 @@ static void clone_call__clone3_hidden__falls_back(void **state)
 		hide_clone3();
 		for (size_t i = 0; i < 2; i++) {
 			struct work w = {.status = 9};
-			int in_cgroup;
 
-			if (run_child(flags[i], &w, &in_cgroup) != 9)
+			if (run_child(flags[i], &w) != 9)
 				_exit(91);
+			if (!tells_of_the_group(flags[i]))
+				_exit(92);
 		}
 		_exit(0);
 	}
@@ -139,6 +163,56 @@ static void clone_call__impossible_flags__errno(void **state)
 	assert_int_equal(in_cgroup, 5);
 }
 
+struct kin {
+	pid_t pid;
+	struct work w;
+};
+
+/* A child of the caller's parent, whose number is where the parent sees it. */
+static void adopt_out(struct kin *k)
+{
+	const struct clone_plan plan = {
+		.flags = CLONE_PARENT,
+		.cgroup_fd = -1,
+		.ret_pid = &k->pid,
+		.fn = child_work,
+		.arg = &k->w,
+	};
+	int pidfd = -7;
+	pid_t pid = clone_call(&plan, &pidfd, &k->w.in_cgroup);
+
+	_exit(pid > 0 && pid == k->pid && pidfd == -7 ? 0 : 93);
+}
+
+static void clone_call__for_the_parent__known_and_waited_for_by_it(void **state)
+{
+	size_t round;
+
+	(void)state;
+	for (round = 0; round < 2; round++) {
+		struct kin *k = mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		int status;
+		pid_t pid;
+
+		assert_ptr_not_equal(k, MAP_FAILED);
+		k->w.status = 11;
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			if (round == 1)
+				hide_clone3();
+			adopt_out(k);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+		/* Without a special flag: its signal is SIGCHLD, as any child's. */
+		assert_int_equal(waitpid(k->pid, &status, 0), k->pid);
+		assert_int_equal(WEXITSTATUS(status), 11);
+		assert_int_equal(munmap(k, sizeof(*k)), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +220,7 @@ int main(void)
 		cmocka_unit_test(clone_call__own_memory__parent_does_not),
 		cmocka_unit_test(clone_call__clone3_hidden__falls_back),
 		cmocka_unit_test(clone_call__impossible_flags__errno),
+		cmocka_unit_test(clone_call__for_the_parent__known_and_waited_for_by_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
