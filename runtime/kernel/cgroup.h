@@ -174,6 +174,15 @@ int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
 		       struct dyno_err *err);
 
 /**
+ * cgroup_leaf_open() - a leaf that exists, to be joined by one more process.
+ * @ret: cgroup_leaf_done() closes it
+ * Return: 0 or -errno; on failure @ret is as it was.
+ * Errors: ERR_CGROUP: -ENOENT (it is gone), -EINVAL (the name), -errno.
+ */
+int cgroup_leaf_open(const struct cgroup_host *host, const char *name, struct cgroup_leaf *ret,
+		     struct dyno_err *err);
+
+/**
  * cgroup_leaf_limit() - write limits to a leaf that exists.  A value of 0 is not written: a fresh
  * leaf has no limits.
  * Return: 0 or -errno. Errors: ERR_CGROUP with file and value.

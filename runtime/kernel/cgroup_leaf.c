@@ -351,9 +351,8 @@ static int make_leaf(const struct cgroup_host *host, const char *name, struct dy
 	return 0;
 }
 
-int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
-		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
-		       struct dyno_err *err)
+int cgroup_leaf_open(const struct cgroup_host *host, const char *name, struct cgroup_leaf *ret,
+		     struct dyno_err *err)
 {
 	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
 	int r;
@@ -363,26 +362,34 @@ int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
 	leaf.kind = host->kind;
 	(void)str_fmt(leaf.name, sizeof(leaf.name), "%s", name);
 
-	if (host->kind != CGROUP_NONE) {
-		r = make_leaf(host, name, err);
-		if (r < 0)
-			return r;
-		r = limits ? cgroup_leaf_limit(host, name, limits, err) : 0;
-		if (r == 0) {
-			r = open_leaf(host, &leaf);
-			if (r < 0)
-				(void)err_set(err, ERR_CGROUP, -r, "open %s/%s", CGROUP_PARENT,
-					      name);
-		}
-		if (r < 0) {
-			unmake(host, name, _CGROUP_TREE_MAX);
-			return r;
-		}
-	}
+	r = host->kind == CGROUP_NONE ? 0 : open_leaf(host, &leaf);
+	if (r < 0)
+		return err_set(err, ERR_CGROUP, -r, "open %s/%s", CGROUP_PARENT, name);
 
 	*ret = leaf;
 	leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT; /* handed over */
 	return 0;
+}
+
+int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
+		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
+		       struct dyno_err *err)
+{
+	int r;
+
+	if (host->kind == CGROUP_NONE)
+		return cgroup_leaf_open(host, name, ret, err);
+	if (!name_is_valid(name))
+		return err_set(err, ERR_CGROUP, EINVAL, "name a control group");
+	r = make_leaf(host, name, err);
+	if (r < 0)
+		return r;
+	r = limits ? cgroup_leaf_limit(host, name, limits, err) : 0;
+	if (r == 0)
+		r = cgroup_leaf_open(host, name, ret, err);
+	if (r < 0)
+		unmake(host, name, _CGROUP_TREE_MAX);
+	return r;
 }
 
 void cgroup_leaf_joined(struct cgroup_leaf *leaf)
