@@ -2,7 +2,7 @@
 /*
  * join.h - one more process inside a running dyno, under the same isolation as its first: the same
  * steps, in the same order, with the namespaces entered in place of made.  It is a child of the
- * calling monitor and ends with the dyno.
+ * calling monitor and ends with it, and with the dyno.
  */
 #ifndef DYNO_JOIN_H
 #define DYNO_JOIN_H
@@ -20,8 +20,12 @@
  * @argv, @envp: NULL-terminated, borrowed; argv[0] without a slash is looked up along PATH
  * @stdio: descriptors that become 0 to 2; negative: /dev/null
  *
- * @pid, @pidfd: the process; its status is read by proc_wait()
+ * @pid, @pidfd: the process; its status is read by proc_wait().  Until somebody has done so pid 1 of
+ *               the dyno cannot end
  * @channel_fd: readable when it was executed (end of file) or has failed: see join_result()
+ *
+ * Tenants may stop the process before it has executed the command: who waits for that sets
+ * himself a limit, and then kills it.
  */
 struct join {
 	struct launch *target;
@@ -32,6 +36,8 @@ struct join {
 	pid_t pid;
 	int pidfd;
 	int channel_fd;
+
+	bool executes; /* internal: the command is being executed */
 };
 
 #define JOIN_INIT                                                                            \
@@ -49,11 +55,13 @@ int join_start(struct join *join, struct dyno_err *err);
 
 /**
  * join_result() - whether the command was executed; @channel_fd is readable.
- * Return: 1: executed; 0: not known yet; -errno with ERR_EXEC_*, ERR_LAUNCH and the stage.
+ * Return: 1: executed; 0: not known yet; -errno with ERR_EXEC_*, ERR_LAUNCH and the stage, or as
+ * join_start(): the process was waited for then, and there is no @pidfd.
  */
 int join_result(struct join *join, struct dyno_err *err);
 
-/** join_done() - close its descriptors; a process that still runs goes on. */
+/** join_done() - close its descriptors; a process that still runs goes on, and is the caller's to
+ * wait for, by @pid. */
 void join_done(struct join *join);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/proc.h"
 #include "engine/initimage.h"
+#include "engine/launch_internal.h"
 #include "kernel/probe.h"
 #include "kernel/slot.h"
 #include "kernel/userns.h"
@@ -37,6 +38,7 @@ void launch_init(struct launch *l)
 		.euid = geteuid(),
 		.egid = getegid(),
 		.userns_fd = -EBADF,
+		.owner_fd = -EBADF,
 		.child_channel_fd = -EBADF,
 		.image_fd = -EBADF,
 		.app_layer_fd = -EBADF,
@@ -122,7 +124,7 @@ static void undo_leaf(struct launch *l)
 	l->leaf.kind = CGROUP_NONE;
 }
 
-static int step_channel(struct launch *l, struct dyno_err *err)
+int launch_channel(struct launch *l, struct dyno_err *err)
 {
 	int pair[2];
 
@@ -133,13 +135,13 @@ static int step_channel(struct launch *l, struct dyno_err *err)
 	return 0;
 }
 
-static void undo_channel(struct launch *l)
+void launch_undo_channel(struct launch *l)
 {
 	close_fdp(&l->channel_fd);
 	close_fdp(&l->child_channel_fd);
 }
 
-static int step_image(struct launch *l, struct dyno_err *err)
+int launch_image(struct launch *l, struct dyno_err *err)
 {
 	int fd = fd_memfd_sealed("dyno-init", initimage_start, initimage_bytes());
 
@@ -149,12 +151,12 @@ static int step_image(struct launch *l, struct dyno_err *err)
 	return 0;
 }
 
-static void undo_image(struct launch *l)
+void launch_undo_image(struct launch *l)
 {
 	close_fdp(&l->image_fd);
 }
 
-static int step_argv(struct launch *l, struct dyno_err *err)
+int launch_argv(struct launch *l, struct dyno_err *err)
 {
 	const char *const *argv = l->spec->process.argv;
 	size_t n;
@@ -164,23 +166,28 @@ static int step_argv(struct launch *l, struct dyno_err *err)
 	l->init_argv = calloc(n + 2, sizeof(*l->init_argv));
 	if (!l->init_argv)
 		return err_set(err, ERR_MEMORY, ENOMEM, "copy the command");
-	l->init_argv[0] = "dyno-init";
+	l->init_argv[0] = l->joins ? INIT_NAME_JOIN : INIT_NAME;
 	memcpy(l->init_argv + 1, argv, n * sizeof(*argv));
 	return 0;
 }
 
-static void undo_argv(struct launch *l)
+void launch_undo_argv(struct launch *l)
 {
 	free(l->init_argv);
 	l->init_argv = NULL;
 }
 
+int launch_namespaces(const struct launch *l)
+{
+	int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+
+	return l->spec->network == SPEC_NET_HOST ? flags : flags | CLONE_NEWNET;
+}
+
 static uint64_t clone_flags(const struct launch *l)
 {
-	uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	uint64_t flags = (uint64_t)launch_namespaces(l);
 
-	if (l->spec->network != SPEC_NET_HOST)
-		flags |= CLONE_NEWNET;
 	if (l->rootless)
 		flags |= CLONE_NEWUSER;
 	/*
@@ -221,7 +228,7 @@ static int step_clone(struct launch *l, struct dyno_err *err)
 		.stack_bytes = sizeof(stack),
 		.cgroup_fd = l->leaf.kind != CGROUP_NONE && l->leaf.clone_into ? l->leaf.clone_fd
 									       : -EBADF,
-		.fn = launch_child,
+		.fn = launch_in_child,
 		.arg = l,
 	};
 	pid_t pid;
@@ -248,23 +255,23 @@ static void undo_user_namespaces(struct launch *l)
 		close_fdp(&l->owner_userns_fd[i]);
 }
 
-const struct step launch_parent_steps[] = {
+static const struct step steps[] = {
 	{"user-namespaces", step_user_namespaces, undo_user_namespaces},
 	{"leaf", step_leaf, undo_leaf},
-	{"channel", step_channel, undo_channel},
-	{"image", step_image, undo_image},
-	{"argv", step_argv, undo_argv},
+	{"channel", launch_channel, launch_undo_channel},
+	{"image", launch_image, launch_undo_image},
+	{"argv", launch_argv, launch_undo_argv},
 	{"clone", step_clone, NULL},
 };
-const size_t launch_parent_n = ARRAY_SIZE(launch_parent_steps);
+const struct step_table launch_parent = {steps, ARRAY_SIZE(steps)};
 
 int launch_start(struct launch *l, struct dyno_err *err)
 {
-	int r = steps_run(launch_parent_steps, launch_parent_n, 1, l, err);
+	int r = steps_run(&launch_parent, step_first(&launch_parent), l, err);
 
 	if (r < 0) {
 		/* The failed step cleans up after itself or not at all; its undo is harmless. */
-		steps_undo(launch_parent_steps, err->stage, l);
+		steps_undo(&launch_parent, err->stage, l);
 		return r;
 	}
 	return 0;
@@ -364,5 +371,5 @@ void launch_done(struct launch *l)
 	for (i = 0; i < ARRAY_SIZE(l->upper_fds); i++)
 		close_fdp(&l->upper_fds[i]);
 	close_fdp(&l->pidfd);
-	steps_undo(launch_parent_steps, launch_parent_n, l);
+	steps_undo(&launch_parent, launch_parent.n, l);
 }

@@ -62,7 +62,10 @@
  * @upper_fds: see @want_upper_fds: of the root's overlay, and of the one on /app where there is one
  * @leaf: the control group
  *
- * Internal: the rest.
+ * Internal: the rest; of a join (see join.h):
+ * @joins: this is none of a new dyno, but of a process that joins one
+ * @owner_fd: rootless, the user namespace that owns the other namespaces
+ * @joined: where the kernel puts the number of the process
  */
 struct launch {
 	const struct dyno_spec *spec;
@@ -92,7 +95,10 @@ struct launch {
 	int child_channel_fd;
 	int image_fd;
 	const char **init_argv;
-	size_t parent_done;
+
+	bool joins;
+	int owner_fd;
+	pid_t *joined;
 
 	int in_cgroup;
 	int layer_fd[SPEC_MAX_LAYERS];
@@ -146,7 +152,7 @@ int launch_kill(struct launch *launch);
 /** launch_done() - give up descriptors and remove the control group of a dyno that has ended. */
 void launch_done(struct launch *launch);
 
-/** launch_child() - the child's side; never returns. Context: [child] */
-void launch_child(void *launch);
+/** launch_in_child() - the child's side; never returns. Context: [child] */
+void launch_in_child(void *launch);
 
 #endif

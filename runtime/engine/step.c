@@ -4,23 +4,41 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "base/util.h"
 #include "engine/launch.h"
+
+static const struct step_table *const tables[] = {
+	&launch_parent, &launch_child, &join_parent, &join_middle, &join_child,
+};
 
 const char *step_name(unsigned int stage)
 {
-	if (stage == 0)
-		return "";
-	if (stage <= launch_parent_n)
-		return launch_parent_steps[stage - 1].name;
-	if (stage <= launch_parent_n + launch_child_n)
-		return launch_child_steps[stage - 1 - launch_parent_n].name;
+	size_t row = (size_t)stage - 1; /* of 0 a number past every table */
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tables); i++) {
+		if (row < tables[i]->n)
+			return tables[i]->steps[row].name;
+		row -= tables[i]->n;
+	}
 	return "";
+}
+
+unsigned int step_first(const struct step_table *table)
+{
+	unsigned int stage = 1;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tables) && tables[i] != table; i++)
+		stage += (unsigned int)tables[i]->n;
+	return stage;
 }
 
 static void stamp(struct dyno_timing *timing, const char *name)
@@ -41,6 +59,10 @@ static int inject(const struct step_fault *fault, unsigned int stage, struct dyn
 {
 	if (fault->stage != stage)
 		return 0;
+	if (fault->stop) {
+		(void)syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP); /* to itself: allowed */
+		return 0;
+	}
 	if (fault->num)
 		return err_set(err, ERR_LAUNCH, fault->num, "injected fault");
 	if (write(fault->kill_fd, "", 1) != 1)
@@ -57,39 +79,42 @@ static int inject(const struct step_fault *fault, unsigned int stage, struct dyn
 }
 #endif
 
-int steps_run(const struct step *steps, size_t n, unsigned int first_stage, struct launch *launch,
+int steps_run(const struct step_table *table, unsigned int first_stage, struct launch *launch,
 	      struct dyno_err *err)
 {
 	size_t i;
 	int r;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < table->n; i++) {
+		const struct step *step = &table->steps[i];
 		unsigned int stage = first_stage + (unsigned int)i;
 
 		r = inject(&launch->fault, stage, err);
 		if (r == 0)
-			r = steps[i].run(launch, err);
+			r = step->run(launch, err);
 		if (r < 0) {
-			err->stage = (uint16_t)stage;
+			/* A step that reports for another process names that one's. */
+			if (!err->stage)
+				err->stage = (uint16_t)stage;
 			return r;
 		}
-		stamp(launch->timing, steps[i].name);
+		stamp(launch->timing, step->name);
 	}
 	return 0;
 }
 
-void steps_undo(const struct step *steps, size_t n, struct launch *launch)
+void steps_undo(const struct step_table *table, size_t n, struct launch *launch)
 {
 	while (n-- > 0)
-		if (steps[n].undo)
-			steps[n].undo(launch);
+		if (table->steps[n].undo)
+			table->steps[n].undo(launch);
 }
 
 static int fault_stage(const char *name, size_t len)
 {
 	unsigned int stage;
 
-	for (stage = 1; stage <= launch_parent_n + launch_child_n; stage++) {
+	for (stage = 1; step_name(stage)[0]; stage++) {
 		const char *s = step_name(stage);
 		size_t i;
 
@@ -105,18 +130,23 @@ int step_fault_parse(const char *text, struct step_fault *ret, struct dyno_err *
 {
 	const char *colon = __builtin_strchr(text, ':');
 	uint32_t num = 0;
+	bool stop;
 	int stage;
 
 	if (!colon)
-		return err_set(err, ERR_USAGE, EINVAL, "DYNO_FAULT is STAGE:ERRNO or STAGE:kill");
+		return err_set(err, ERR_USAGE, EINVAL,
+			       "DYNO_FAULT is STAGE:ERRNO, STAGE:kill or STAGE:stop");
 	stage = fault_stage(text, (size_t)(colon - text));
 	if (stage < 0)
 		return err_set(err, ERR_USAGE, EINVAL, "DYNO_FAULT names no step of a launch: %s",
 			       text);
-	if (!str_eq(colon + 1, "kill") && (num_parse_u32(colon + 1, 4095, &num) < 0 || num == 0))
+	stop = str_eq(colon + 1, "stop");
+	if (!stop && !str_eq(colon + 1, "kill") &&
+	    (num_parse_u32(colon + 1, 4095, &num) < 0 || num == 0))
 		return err_set(err, ERR_USAGE, EINVAL, "DYNO_FAULT has a bad errno: %s", text);
 	ret->stage = (unsigned int)stage;
 	ret->num = (int)num;
+	ret->stop = stop;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef DYNO_STEP_H
 #define DYNO_STEP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,43 +27,60 @@ struct step {
 	void (*undo)(struct launch *launch);
 };
 
-/* The rows of both sides in one numbering: dyno_err.stage is 1 + the index. */
-extern const struct step launch_parent_steps[];
-extern const size_t launch_parent_n;
-extern const struct step launch_child_steps[];
-extern const size_t launch_child_n;
+/** struct step_table - the rows of one process. */
+struct step_table {
+	const struct step *steps;
+	size_t n;
+};
 
-/** step_name() - name of a stage as numbered in dyno_err.stage; "" for 0 and unknown ones. */
+/* A start: the two sides of its clone. */
+extern const struct step_table launch_parent;
+extern const struct step_table launch_child;
+/* A join: the monitor, the process in between, the one that joins. */
+extern const struct step_table join_parent;
+extern const struct step_table join_middle;
+extern const struct step_table join_child;
+
+/**
+ * step_name() - name of a stage as numbered in dyno_err.stage: from 1, through all tables in the
+ * order above.  "" for 0 and for numbers past the last. [child]
+ */
 const char *step_name(unsigned int stage);
+
+/** step_first() - stage number of the first row of one of these tables. [child] */
+unsigned int step_first(const struct step_table *table);
 
 /**
  * steps_run() - run a table from its first row.
- * @first_stage: stage number of the first row, from 1
+ * @first_stage: stage number of the first row, see step_first()
  *
  * Return: 0, or -errno of the failed step, whose number is in @err->stage; nothing is undone.
  * Context: parent, [child]
  */
-int steps_run(const struct step *steps, size_t n, unsigned int first_stage, struct launch *launch,
+int steps_run(const struct step_table *table, unsigned int first_stage, struct launch *launch,
 	      struct dyno_err *err);
 
 /** steps_undo() - undo the first @n rows in reverse order. Context: parent */
-void steps_undo(const struct step *steps, size_t n, struct launch *launch);
+void steps_undo(const struct step_table *table, size_t n, struct launch *launch);
 
 /**
  * struct step_fault - a fault to inject; the zero value is none.
  * @stage: number of the step, 0: none
  * @num: errno to fail with; 0: kill the launcher
+ * @stop: the process stops itself (SIGSTOP) before the step, and goes on with it when continued;
+ *        not for the child of a start, which is its namespace's pid 1 and immune
  * @kill_fd: a byte written to it kills the launcher, which the child cannot name from its pid
  *           namespace; see step_fault_arm()
  */
 struct step_fault {
 	unsigned int stage;
 	int num;
+	bool stop;
 	int kill_fd;
 };
 
 /**
- * step_fault_parse() - "stage:errno" (a number) or "stage:kill", as in DYNO_FAULT.
+ * step_fault_parse() - "stage:errno" (a number), "stage:kill" or "stage:stop", as in DYNO_FAULT.
  * Return: 0, or -EINVAL with ERR_USAGE.
  */
 int step_fault_parse(const char *text, struct step_fault *ret, struct dyno_err *err);

@@ -13,7 +13,8 @@
  * no writable data: one page-aligned text segment and the stack.
  *
  * argv: "dyno-init" COMMAND [ARG...]; the environment is the command's own.  A COMMAND without a
- * slash is looked up along PATH, as execvp(3) does.
+ * slash is looked up along PATH, as execvp(3) does.  As "dyno-join" it does none of the above: the
+ * process becomes the command.
  */
 #include <asm/errno.h>
 #include <asm/fcntl.h>
@@ -183,6 +184,15 @@ static __attribute__((noreturn)) void exec_failed(int32_t errnum)
 	sys_exit(errnum == ENOENT || errnum == ENOTDIR ? 127 : 126);
 }
 
+static _Noreturn void become_command(char *const *argv, char *const *envp)
+{
+	char path[EXEC_PATH_BYTES];
+	struct main_exec m = {.argv = argv, .envp = envp, .path = path, .errnum = 0};
+
+	tell(INIT_MSG_STARTED, (int32_t)SYS0(__NR_getpid));
+	exec_failed(exec_along_path(&m));
+}
+
 static long start_main(char *const *argv, char *const *envp)
 {
 	void *stack[CHILD_STACK_WORDS] __attribute__((aligned(16)));
@@ -266,6 +276,17 @@ static __attribute__((noreturn)) void serve(long sigfd, long main_pid)
 	}
 }
 
+static int is_join(const char *name)
+{
+	static const char join[] = INIT_NAME_JOIN;
+	size_t i;
+
+	for (i = 0; i < sizeof(join); i++)
+		if (name[i] != join[i])
+			return 0;
+	return 1;
+}
+
 __attribute__((noreturn, used)) void init_main(long *stack);
 
 void init_main(long *stack)
@@ -279,8 +300,10 @@ void init_main(long *stack)
 
 	/* First of all: nobody inside may read or trace this process. */
 	(void)SYS2(__NR_prctl, PR_SET_DUMPABLE, 0);
-	(void)SYS2(__NR_prctl, PR_SET_NAME, "dyno-init");
 	(void)SYS3(__NR_fcntl, INIT_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+	if (argc >= 2 && is_join(argv[0]))
+		become_command(argv + 1, envp);
+	(void)SYS2(__NR_prctl, PR_SET_NAME, INIT_NAME);
 	(void)SYS4(__NR_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
 	/*
 	 * Every signal goes to the descriptor, not SIGCHLD alone: blocked signals that nobody

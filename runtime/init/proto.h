@@ -14,10 +14,19 @@
 /* The channel's descriptor in dyno-init; the application's own begin at 0 to 2. */
 #define INIT_CHANNEL_FD 3
 
+/*
+ * What dyno-init is called as (argv[0]) tells what it is to do: to be pid 1 and start the command, or
+ * to become the command at once, in a process that joins.  The command could be a script whose
+ * interpreter is /proc/self/exe: then that is this image, which is sealed, and no file of the host.
+ */
+#define INIT_NAME      "dyno-init"
+#define INIT_NAME_JOIN "dyno-join"
+
 enum init_msg_type {
 	/* to the monitor */
 	INIT_MSG_LAUNCH_FAILED = 1, /* followed by a struct dyno_err; sent before dyno-init runs */
-	INIT_MSG_STARTED = 2,	    /* value: pid of the command inside the dyno */
+	INIT_MSG_STARTED = 2,	    /* value: pid of the command inside the dyno; of a process that
+				     * joins it comes before the execve, the hang-up after it */
 	INIT_MSG_EXEC_FAILED = 3,   /* value: errno of the failed execve */
 	INIT_MSG_EXITED = 4,	    /* value: wait status of the command */
 	INIT_MSG_LISTEN_FD = 5,	    /* with a descriptor; sent before dyno-init runs */

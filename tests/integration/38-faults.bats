@@ -16,7 +16,7 @@ faulty() { ! DYNO_FAULT=nonsense "$DYNO" run "$SHAPES" -- true; }
 
 # The rows of both tables, from the sources: what `dyno` itself names could be too few.
 steps() {
-	sed -nE 's/^\t\{"([a-z-]+)", (step|child)_[a-z_]+, (NULL|undo_[a-z_]+)\},?$/\1/p' \
+	sed -nE 's/^\t\{"([a-z-]+)", [a-z_]+, [A-Za-z_]+\},?$/\1/p' \
 		"$TOP/runtime/engine/launch.c" "$TOP/runtime/engine/child.c"
 }
 

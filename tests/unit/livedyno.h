@@ -215,7 +215,7 @@ static void live_start(struct live *v)
 }
 
 /* Until pid 1 is reaped. Return: the wait status of the command. */
-static int live_end(struct live *v)
+static inline int live_end(struct live *v)
 {
 	int status;
 

@@ -20,7 +20,7 @@
 
 static void step_name__every_stage__unique_and_parsable(void **state)
 {
-	unsigned int n = (unsigned int)(launch_parent_n + launch_child_n);
+	unsigned int n = step_first(&join_child) - 1 + (unsigned int)join_child.n;
 	struct step_fault fault;
 	struct dyno_err err;
 	char text[64];
@@ -41,6 +41,10 @@ static void step_name__every_stage__unique_and_parsable(void **state)
 		str_fmt(text, sizeof(text), "%s:kill", step_name(i));
 		assert_int_equal(step_fault_parse(text, &fault, &err), 0);
 		assert_int_equal(fault.num, 0);
+		assert_false(fault.stop);
+		str_fmt(text, sizeof(text), "%s:stop", step_name(i));
+		assert_int_equal(step_fault_parse(text, &fault, &err), 0);
+		assert_true(fault.stop);
 	}
 }
 
@@ -90,12 +94,13 @@ static void undo_second(struct launch *l)
 
 static void steps_run__failing_row__named_and_undone_backwards(void **state)
 {
-	static const struct step steps[] = {
+	static const struct step rows[] = {
 		{"first", step_ok, undo_first},
 		{"second", step_ok, undo_second},
 		{"third", step_bad, NULL},
 		{"fourth", step_ok, NULL},
 	};
+	static const struct step_table table = {rows, ARRAY_SIZE(rows)};
 	static const int want[] = {1, 1, 2, -2, -1};
 	struct dyno_timing timing = {0};
 	struct dyno_err err = {0};
@@ -105,11 +110,11 @@ static void steps_run__failing_row__named_and_undone_backwards(void **state)
 	traced = 0;
 	launch_init(&launch);
 	launch.timing = &timing;
-	assert_int_equal(steps_run(steps, ARRAY_SIZE(steps), 10, &launch, &err), -EIO);
+	assert_int_equal(steps_run(&table, 10, &launch, &err), -EIO);
 	assert_int_equal(err.stage, 12);
 	assert_int_equal(timing.n, 2);
 	assert_string_equal(timing.name[1], "second");
-	steps_undo(steps, 3, &launch);
+	steps_undo(&table, 3, &launch);
 	assert_int_equal(traced, ARRAY_SIZE(want));
 	assert_memory_equal(trace, want, sizeof(want));
 }
