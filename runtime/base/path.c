@@ -140,13 +140,15 @@ static int open_walk(int dirfd, const char *path, int flags, mode_t mode)
 	}
 }
 
-int open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+/* @resolve: RESOLVE_*. @walked: the path for the walk, where openat2 is missing. */
+static int open_resolved(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve,
+			 const char *walked)
 {
 	const bool creates = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
 	const struct open_how how = {
 		.flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
 		.mode = creates ? mode : 0,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+		.resolve = resolve | RESOLVE_NO_MAGICLINKS,
 	};
 	int fd, num = 0;
 
@@ -159,8 +161,20 @@ int open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 			break;
 	}
 	if (openat2_hidden(num))
-		return open_walk(dirfd, path, flags, mode);
+		return open_walk(dirfd, walked, flags, mode);
 	return -num;
+}
+
+int open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return open_resolved(dirfd, path, flags, mode, RESOLVE_BENEATH, path);
+}
+
+int open_in_root(int dirfd, const char *path, int flags)
+{
+	const char *relative = path + strspn(path, "/");
+
+	return open_resolved(dirfd, path, flags, 0, RESOLVE_IN_ROOT, *relative ? relative : ".");
 }
 
 /* One directory of a path: made, or there already. */

@@ -22,6 +22,16 @@
  */
 int open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 
+/**
+ * open_in_root() - open a path as a process would whose root is @dirfd: absolute, through links and
+ * "..", but never out of it, and without magic links.
+ * @flags: as for openat(2) without O_CREAT; O_CLOEXEC is added
+ *
+ * Where openat2(2) is missing a link or a ".." in the path is an error, as in open_beneath().
+ * Return: a descriptor, or -errno.
+ */
+int open_in_root(int dirfd, const char *path, int flags);
+
 /** path_mkdir_p() - make @path (may be absolute) and its parents with @mode; existing is fine.
  * Return: 0 or -errno. */
 int path_mkdir_p(int dirfd, const char *path, mode_t mode);

@@ -183,6 +183,25 @@ static const struct open_case open_cases[] = {
 	{"in", O_RDONLY | O_DIRECTORY, 0, -ELOOP},
 };
 
+/* As if the tree were `/`: what leaves it arrives at its top. */
+static const struct open_case in_root_cases[] = {
+	{"a/b/f", O_RDONLY, 0, 0},
+	{"/a/b/f", O_RDONLY, 0, 0},
+	{"//a/b/f", O_RDONLY, 0, 0},
+	{"/", O_RDONLY | O_DIRECTORY, 0, 0},
+	{".", O_RDONLY | O_DIRECTORY, 0, 0},
+	{"/none", O_RDONLY, -ENOENT, -ENOENT},
+	{"/canary/bird", O_RDONLY, -ENOENT, -ENOENT},
+	{"../canary/bird", O_RDONLY, -ENOENT, -EXDEV},
+	{"../../a/b/f", O_RDONLY, 0, -EXDEV},
+	{"out/bird", O_RDONLY, -ENOENT, -ELOOP},
+	{"abs", O_RDONLY, -ENOENT, -ELOOP},
+	{"abs", O_PATH | O_NOFOLLOW, 0, 0},
+	{"loop", O_RDONLY, -ELOOP, -ELOOP},
+	{"in/f", O_RDONLY, 0, -ELOOP},
+	{"root/a/b/f", O_RDONLY, 0, -ELOOP},
+};
+
 static void make_open_tree(const struct dir *d)
 {
 	assert_int_equal(mkdirat(d->fd, "tree/a", 0755), 0);
@@ -192,6 +211,35 @@ static void make_open_tree(const struct dir *d)
 	assert_int_equal(symlinkat("/etc/passwd", d->fd, "tree/abs"), 0);
 	assert_int_equal(symlinkat("loop", d->fd, "tree/loop"), 0);
 	assert_int_equal(symlinkat("a/b", d->fd, "tree/in"), 0);
+	assert_int_equal(symlinkat("/", d->fd, "tree/root"), 0);
+}
+
+static void check_in_root_cases(int root, bool walk)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(in_root_cases); i++) {
+		const struct open_case *c = &in_root_cases[i];
+		int want = walk ? c->want_walk : c->want;
+		int fd = open_in_root(root, c->path, c->flags);
+
+		if ((want == 0) != (fd >= 0) || (want < 0 && fd != want)) {
+			(void)dprintf(2, "open_in_root(%s, %#x) = %d, not %d\n", c->path,
+				      (unsigned int)c->flags, fd, want);
+			_exit(1);
+		}
+		if (fd >= 0)
+			CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+		close_fdp(&fd);
+	}
+}
+
+/* A magic link leads to where no path does. */
+static void check_magic_link(const struct dir *d)
+{
+	_cleanup_close_ int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char path[64];
+
+	(void)str_fmt(path, sizeof(path), "/proc/self/fd/%d/tree", d->fd);
+	CHECK(open_in_root(host, path, O_RDONLY) == -ELOOP);
 }
 
 static void check_open_cases(const struct dir *d, bool walk)
@@ -218,6 +266,8 @@ static void check_open_cases(const struct dir *d, bool walk)
 	memset(long_name, 'n', sizeof(long_name) - 1);
 	long_name[sizeof(long_name) - 1] = '\0';
 	CHECK(open_beneath(root, long_name, O_RDONLY, 0) == -ENAMETOOLONG);
+	check_in_root_cases(root, walk);
+	check_magic_link(d);
 	CHECK(count_fds() == fds);
 }
 
@@ -255,19 +305,19 @@ static void child_open_eperm(const struct dir *d)
 	check_open_cases(d, true);
 }
 
-static void open_beneath__table__never_leaves_the_tree(void **state)
+static void open__table__never_leaves_the_tree(void **state)
 {
 	make_open_tree(*state);
 	in_child(child_open_native, *state);
 }
 
-static void open_beneath__openat2_missing__walks_by_component(void **state)
+static void open__openat2_missing__walks_by_component(void **state)
 {
 	make_open_tree(*state);
 	in_child(child_open_enosys, *state);
 }
 
-static void open_beneath__openat2_refused_by_a_filter__walks_too(void **state)
+static void open__openat2_refused_by_a_filter__walks_too(void **state)
 {
 	make_open_tree(*state);
 	in_child(child_open_eperm, *state);
@@ -799,9 +849,9 @@ static void path_remove_tree__swapped_for_a_link__does_not_follow(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_DIR(open_beneath__table__never_leaves_the_tree),
-		WITH_DIR(open_beneath__openat2_missing__walks_by_component),
-		WITH_DIR(open_beneath__openat2_refused_by_a_filter__walks_too),
+		WITH_DIR(open__table__never_leaves_the_tree),
+		WITH_DIR(open__openat2_missing__walks_by_component),
+		WITH_DIR(open__openat2_refused_by_a_filter__walks_too),
 		WITH_DIR(path_mkdir_p__table__makes_or_finds),
 		cmocka_unit_test(path_basename__table__is_the_last_component),
 		WITH_DIR(path_remove_tree__names__are_one_component),
