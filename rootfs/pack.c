@@ -5,8 +5,10 @@
  * modes 0755 or 0644, hard links as files of their own, GNU tar headers, gzip without name and
  * time.  Devices, fifos and sockets are refused rather than left out, since the unpacker refuses
  * them too and a silent gap would be found by nobody.
+ *
+ * Or a copy out of a dyno that runs: a plain tar with the times and modes that are there, of what
+ * there is, without what vanishes meanwhile and what is no file; see copyout.h.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -23,7 +25,9 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "rootfs/copyout.h"
 #include "rootfs/pack_ignore.h"
+#include "rootfs/pack_names.h"
 #include "rootfs/pack_proto.h"
 #include "rootfs/unpack_limits.h"
 #include "rootfs/unpack_proto.h"
@@ -36,12 +40,17 @@
 
 /**
  * struct packing - one run.
- * @path: of the member at hand, from "./app"
- * @app_path: offset in @path of the part below the app's root
+ * @copy: of a dyno, not a slug
+ * @verb: for errors
+ * @path: of the member at hand: of a slug from "./app", of a copy from its label
+ * @shown: offset in @path of what errors name
  * @buffer: for reading files
  * @write_errno: why the output failed; libarchive's own report has only words
  */
 struct packing {
+	bool copy;
+	const char *verb;
+	size_t shown;
 	struct archive *archive;
 	struct archive_entry *entry;
 	struct ignore ignore;
@@ -78,7 +87,7 @@ static int failed(const struct packing *p, struct dyno_err *err, int num, const 
 	char shown[256];
 
 	return err_set(err, ERR_IO, num, "%s \"%s\"", operation,
-		       str_escape(shown, sizeof(shown), p->path + STRLEN("./")));
+		       str_escape(shown, sizeof(shown), p->path + p->shown));
 }
 
 static int archive_failed(const struct packing *p, struct dyno_err *err)
@@ -87,8 +96,8 @@ static int archive_failed(const struct packing *p, struct dyno_err *err)
 	int r;
 
 	if (p->write_errno)
-		return err_set(err, ERR_IO, p->write_errno, "write the slug");
-	r = failed(p, err, 0, "pack");
+		return err_set(err, ERR_IO, p->write_errno, "write the archive");
+	r = failed(p, err, 0, p->verb);
 	err_context(err, "%s", said ? said : "the archive writer failed");
 	return r;
 }
@@ -109,15 +118,27 @@ static la_ssize_t on_write(struct archive *a, void *data, const void *bytes, siz
 
 /* ---- members -------------------------------------------------------------------------------- */
 
-static int put_header(struct packing *p, mode_t mode, uint64_t size, const char *target,
+/* A slug's modes are of two kinds, whoever packs it with whatever umask. */
+static mode_t member_mode(const struct packing *p, const struct stat *st)
+{
+	if (p->copy)
+		return st->st_mode & (S_IFMT | 0777);
+	if (S_ISLNK(st->st_mode))
+		return S_IFLNK | 0777;
+	if (S_ISDIR(st->st_mode))
+		return S_IFDIR | 0755;
+	return S_IFREG | (st->st_mode & 0100 ? 0755 : 0644);
+}
+
+static int put_header(struct packing *p, const struct stat *st, const char *target,
 		      struct dyno_err *err)
 {
 	struct archive_entry *e = archive_entry_clear(p->entry);
 
 	archive_entry_set_pathname(e, p->path);
-	archive_entry_set_mode(e, mode);
-	archive_entry_set_size(e, (la_int64_t)size);
-	archive_entry_set_mtime(e, p->time, 0);
+	archive_entry_set_mode(e, member_mode(p, st));
+	archive_entry_set_size(e, S_ISREG(st->st_mode) ? (la_int64_t)st->st_size : 0);
+	archive_entry_set_mtime(e, p->copy ? st->st_mtim.tv_sec : p->time, 0);
 	archive_entry_set_uid(e, 0);
 	archive_entry_set_gid(e, 0);
 	if (target)
@@ -127,6 +148,7 @@ static int put_header(struct packing *p, mode_t mode, uint64_t size, const char 
 	return 0;
 }
 
+/* Of a file that becomes shorter while a dyno writes to it the rest is zeros, as of a hole. */
 static int put_content(struct packing *p, int fd, uint64_t size, struct dyno_err *err)
 {
 	uint64_t left = size;
@@ -137,7 +159,8 @@ static int put_content(struct packing *p, int fd, uint64_t size, struct dyno_err
 		if (n < 0)
 			return failed(p, err, (int)-n, "read");
 		if (n == 0)
-			return failed(p, err, 0, "became shorter while it was packed:");
+			return p->copy ? 0
+				       : failed(p, err, 0, "became shorter while it was packed:");
 		if (archive_write_data(p->archive, p->buffer, (size_t)n) != n)
 			return archive_failed(p, err);
 		left -= (uint64_t)n;
@@ -147,37 +170,52 @@ static int put_content(struct packing *p, int fd, uint64_t size, struct dyno_err
 	return 0;
 }
 
-static int put_file(struct packing *p, int dir_fd, const char *name, struct dyno_err *err)
+/* What a dyno that runs has removed since its directory was read. */
+static bool is_gone(const struct packing *p, int num, unsigned int depth)
+{
+	return p->copy && depth > 0 && num == ENOENT;
+}
+
+static int put_file(struct packing *p, int dir_fd, const char *name, unsigned int depth,
+		    struct dyno_err *err)
 {
 	_cleanup_close_ int fd =
-		openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	int r;
 
+	if (fd < 0 && is_gone(p, errno, depth))
+		return 0;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return failed(p, err, errno, "open");
 	if (!S_ISREG(st.st_mode))
-		return failed(p, err, 0, "changed its kind while it was packed:");
-	r = put_header(p, S_IFREG | (st.st_mode & 0100 ? 0755 : 0644), (uint64_t)st.st_size, NULL,
-		       err);
+		return p->copy && depth > 0 ? 0 : failed(p, err, 0, "changed its kind meanwhile:");
+	r = put_header(p, &st, NULL, err);
 	return r < 0 ? r : put_content(p, fd, (uint64_t)st.st_size, err);
 }
 
-static int put_link(struct packing *p, int dir_fd, const char *name, struct dyno_err *err)
+static int put_link(struct packing *p, int dir_fd, const char *name, const struct stat *st,
+		    struct dyno_err *err)
 {
 	char target[UNPACK_PATH_MAX + 1];
 	ssize_t n = readlinkat(dir_fd, name, target, sizeof(target));
 
+	if (n < 0 && p->copy && (errno == ENOENT || errno == EINVAL))
+		return 0; /* removed or exchanged meanwhile */
 	if (n < 0 || n == (ssize_t)sizeof(target))
 		return failed(p, err, n < 0 ? errno : ENAMETOOLONG, "read link");
 	target[n] = '\0';
-	return put_header(p, S_IFLNK | 0777, 0, target, err);
+	return put_header(p, st, target, err);
 }
 
-static int refuse_kind(const struct packing *p, struct dyno_err *err)
+static int refuse_kind(const struct packing *p, unsigned int depth, struct dyno_err *err)
 {
 	char shown[256];
 
+	if (p->copy && depth > 0)
+		return 0;
+	if (p->copy)
+		return failed(p, err, EINVAL, "neither file, directory nor link:");
 	(void)err_set(err, ERR_SLUG_TYPE, 0, "pack \"%s\": neither file, directory nor link",
 		      str_escape(shown, sizeof(shown), p->path + STRLEN(TOP "/")));
 	err_hint(err, "remove it, or name it in " IGNORE_FILE);
@@ -185,64 +223,6 @@ static int refuse_kind(const struct packing *p, struct dyno_err *err)
 }
 
 /* ---- directories ---------------------------------------------------------------------------- */
-
-/**
- * struct names - of one directory, sorted; each and the list are allocated.
- */
-struct names {
-	char **items;
-	size_t n, cap;
-};
-
-static void names_done(struct names *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		free(names->items[i]);
-	free(names->items);
-}
-
-static int names_add(struct names *names, const char *name)
-{
-	if (names->n == names->cap) {
-		size_t cap = names->cap ? names->cap * 2 : 32;
-		char **grown = realloc(names->items, cap * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		names->items = grown;
-		names->cap = cap;
-	}
-	names->items[names->n] = strdup(name);
-	return names->items[names->n++] ? 0 : -ENOMEM;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int read_names(int dir_fd, struct names *ret)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-	int r = 0;
-
-	if (!dir) {
-		r = -errno;
-		close_fdp(&fd);
-		return r;
-	}
-	while (r == 0 && (errno = 0, d = readdir(dir)))
-		if (!str_eq(d->d_name, ".") && !str_eq(d->d_name, ".."))
-			r = names_add(ret, d->d_name);
-	if (r == 0 && errno)
-		r = -errno;
-	(void)closedir(dir); /* nothing was written */
-	if (ret->n)
-		qsort(ret->items, ret->n, sizeof(*ret->items), compare_names);
-	return r;
-}
 
 static int put_dir(struct packing *p, int dir_fd, unsigned int depth, struct dyno_err *err);
 
@@ -252,9 +232,32 @@ static int put_subdir(struct packing *p, int dir_fd, const char *name, unsigned 
 	_cleanup_close_ int fd =
 		openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
+	if (fd < 0 && is_gone(p, errno, depth))
+		return 0;
 	if (fd < 0)
 		return failed(p, err, errno, "open directory");
-	return put_dir(p, fd, depth + 1, err);
+	if (p->copy && copyout_is_kernels(fd))
+		return depth > 0 ? 0 : copyout_refuse_kernels(err, p->path);
+	return put_dir(p, fd, depth, err);
+}
+
+/* @p->path is that of the entry. */
+static int put_entry(struct packing *p, int dir_fd, const char *name, unsigned int depth,
+		     struct dyno_err *err)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return is_gone(p, errno, depth) ? 0 : failed(p, err, errno, "stat");
+	if (!p->copy && ignore_matches(&p->ignore, p->path + STRLEN(TOP "/"), S_ISDIR(st.st_mode)))
+		return 0;
+	if (S_ISDIR(st.st_mode))
+		return put_subdir(p, dir_fd, name, depth, err);
+	if (S_ISREG(st.st_mode))
+		return put_file(p, dir_fd, name, depth, err);
+	if (S_ISLNK(st.st_mode))
+		return put_link(p, dir_fd, name, &st, err);
+	return refuse_kind(p, depth, err);
 }
 
 /* @p->path is that of the directory on entry and on return. */
@@ -262,24 +265,11 @@ static int put_name(struct packing *p, int dir_fd, const char *name, unsigned in
 		    struct dyno_err *err)
 {
 	size_t len = strlen(p->path);
-	struct stat st;
 	int r;
 
 	if (str_fmt(p->path + len, sizeof(p->path) - len, "/%s", name) >= sizeof(p->path) - len)
-		return failed(p, err, ENAMETOOLONG, "pack");
-	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(p, err, errno, "stat");
-
-	if (ignore_matches(&p->ignore, p->path + STRLEN(TOP "/"), S_ISDIR(st.st_mode)))
-		r = 0;
-	else if (S_ISDIR(st.st_mode))
-		r = put_subdir(p, dir_fd, name, depth, err);
-	else if (S_ISREG(st.st_mode))
-		r = put_file(p, dir_fd, name, err);
-	else if (S_ISLNK(st.st_mode))
-		r = put_link(p, dir_fd, name, err);
-	else
-		r = refuse_kind(p, err);
+		return failed(p, err, ENAMETOOLONG, p->verb);
+	r = put_entry(p, dir_fd, name, depth, err);
 	p->path[len] = '\0';
 	return r;
 }
@@ -288,18 +278,19 @@ static int put_name(struct packing *p, int dir_fd, const char *name, unsigned in
 static int put_dir(struct packing *p, int dir_fd, unsigned int depth, struct dyno_err *err)
 {
 	_cleanup_(names_done) struct names names = {0};
+	struct stat st;
 	int r;
 
 	if (depth == UNPACK_DEPTH_MAX)
-		return failed(p, err, ELOOP, "pack");
-	r = put_header(p, S_IFDIR | 0755, 0, NULL, err);
+		return failed(p, err, ELOOP, p->verb);
+	r = fstat(dir_fd, &st) < 0 ? failed(p, err, errno, "stat") : put_header(p, &st, NULL, err);
 	if (r < 0)
 		return r;
-	r = read_names(dir_fd, &names);
+	r = names_read(dir_fd, &names);
 	if (r < 0)
 		return failed(p, err, -r, "read directory");
 	for (size_t i = 0; i < names.n; i++) {
-		r = put_name(p, dir_fd, names.items[i], depth, err);
+		r = put_name(p, dir_fd, names.items[i], depth + 1, err);
 		if (r < 0)
 			return r;
 	}
@@ -329,13 +320,24 @@ static int open_archive(struct packing *p, struct dyno_err *err)
 	if (!p->archive || !p->entry)
 		return err_set(err, ERR_MEMORY, ENOMEM, "allocate the archive writer");
 	if (archive_write_set_format_gnutar(p->archive) < ARCHIVE_OK ||
-	    archive_write_add_filter_gzip(p->archive) < ARCHIVE_OK ||
-	    archive_write_set_options(p->archive, "gzip:!timestamp") < ARCHIVE_OK ||
-	    /* the compressed end is not filled up to a tape's block */
+	    (!p->copy && (archive_write_add_filter_gzip(p->archive) < ARCHIVE_OK ||
+			  archive_write_set_options(p->archive, "gzip:!timestamp") < ARCHIVE_OK)) ||
+	    /* the end is not filled up to a tape's block */
 	    archive_write_set_bytes_in_last_block(p->archive, 1) < ARCHIVE_OK ||
 	    archive_write_open(p->archive, p, NULL, on_write, NULL) < ARCHIVE_OK)
 		return archive_failed(p, err);
 	return 0;
+}
+
+static int close_archive(struct packing *p, int r, struct dyno_err *err)
+{
+	if (r == 0 && archive_write_close(p->archive) < ARCHIVE_OK)
+		r = archive_failed(p, err);
+	if (p->archive)
+		(void)archive_write_free(p->archive); /* closed, or given up */
+	archive_entry_free(p->entry);
+	arena_done(&p->arena);
+	return r;
 }
 
 static int pack(struct packing *p, uint8_t *ret_sha256, struct dyno_err *err)
@@ -348,35 +350,59 @@ static int pack(struct packing *p, uint8_t *ret_sha256, struct dyno_err *err)
 		r = open_archive(p, err);
 	if (r == 0)
 		r = put_dir(p, PACK_FD_DIR, 0, err);
-	if (r == 0 && archive_write_close(p->archive) < ARCHIVE_OK)
-		r = archive_failed(p, err);
-	if (p->archive)
-		(void)archive_write_free(p->archive); /* closed, or given up */
-	archive_entry_free(p->entry);
-	arena_done(&p->arena);
+	r = close_archive(p, r, err);
 	sha256_digest(&p->sha, UNPACK_SHA256_BYTES, ret_sha256);
+	return r;
+}
+
+static int copy(struct packing *p, const char *name, const char *label, struct dyno_err *err)
+{
+	int r;
+
+	(void)str_fmt(p->path, sizeof(p->path), "%s", label);
+	r = open_archive(p, err);
+	if (r == 0)
+		r = put_entry(p, PACK_FD_DIR, name, 0, err);
+	return close_archive(p, r, err);
+}
+
+/* Return: 0; -errno: told; 1: not called as it should be. */
+static int run(struct packing *p, int argc, char **argv, struct unpack_msg *digest,
+	       struct dyno_err *err)
+{
+	uint64_t seconds;
+	int r;
+
+	if (argc == 4 && str_eq(argv[1], PACK_COPY)) {
+		p->copy = true;
+		p->verb = "copy";
+		return copy(p, argv[2], argv[3], err);
+	}
+	if (argc != 2 || num_parse_u64(argv[1], INT32_MAX, &seconds) < 0)
+		return 1;
+	p->verb = "pack";
+	p->shown = STRLEN("./");
+	p->time = (time_t)seconds;
+	r = pack(p, digest->u.digest, err);
+	if (r == 0)
+		say(digest);
 	return r;
 }
 
 int main(int argc, char **argv)
 {
 	struct packing *p = calloc(1, sizeof(*p));
-	struct unpack_msg msg = {.kind = UNPACK_MSG_DIGEST};
+	struct unpack_msg digest = {.kind = UNPACK_MSG_DIGEST};
 	struct unpack_msg end = {.kind = UNPACK_MSG_DONE};
 	struct dyno_err err = {0};
-	uint64_t seconds;
-	int r;
+	int r = p ? run(p, argc, argv, &digest, &err) : 1;
 
-	if (!p || argc != 2 || num_parse_u64(argv[1], INT32_MAX, &seconds) < 0)
-		return 2; /* no person calls it: there is nothing to explain */
-	p->time = (time_t)seconds;
-	r = pack(p, msg.u.digest, &err);
 	free(p);
+	if (r > 0)
+		return 2; /* no person calls it: there is nothing to explain */
 	if (r < 0) {
 		end.kind = UNPACK_MSG_ERROR;
 		end.u.err = err;
-	} else {
-		say(&msg);
 	}
 	say(&end);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -29,6 +29,7 @@ $(O)/gen/stack_host_conf.h: rootfs/stack/host.conf
 $(O)/unit/test_unpack: $(UNPACK_LIB)
 $(O)/unit/test_unpack: DYNO_LIBS += $(CORE_LIB) $(UNPACK_LIBS)
 $(O)/unit/test_store: $(O)/dyno-unpack $(O)/dyno-pack
+$(O)/unit/test_copyout: $(O)/dyno-pack
 
 # The fuzzer drives the whole reader.  Its libraries are shared ones: they stand before the objects.
 FUZZ_UNPACK := $(filter-out rootfs/unpack.c rootfs/unpack_cage.c rootfs/unpack_verify.c,$(UNPACK_SRC)) \

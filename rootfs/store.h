@@ -32,6 +32,8 @@
 
 #include <dyno.h>
 
+#include "rootfs/copyout.h"
+
 /* The tree of an entry, relative to its directory: what becomes `/` and `/app` of a dyno. */
 #define STORE_TREE "root"
 #define STORE_APP  "root/app"
@@ -201,6 +203,10 @@ int store_gc(struct store *store, bool unused, store_gc_fn fn, void *data, uint6
 /** store_pack() - run dyno-pack over @dir into @out_fd. @ret_digest: DYNO_DIGEST_BYTES. */
 int store_pack(const char *dir, int out_fd, const char *libexec_dir, store_progress_fn progress,
 	       void *data, char *ret_digest, struct dyno_err *err);
+
+/** store_pack_copy() - run dyno-pack: a tar of @source into @out_fd, see copyout.h. */
+int store_pack_copy(const struct copyout_source *source, int out_fd, const char *libexec_dir,
+		    store_progress_fn progress, void *data, struct dyno_err *err);
 
 /**
  * store_helper_find() - the path of a helper program of dyno.

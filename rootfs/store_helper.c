@@ -68,14 +68,14 @@ int store_helper_find(const char *libexec_dir, const char *name, char *buf, size
 	return -ENOENT;
 }
 
-/* Run a helper with one argument; the place of the socket in @fds is filled in. */
-static int start(const char *libexec_dir, const char *name, const char *argument, int *fds,
-		 size_t n_fds, struct helper *ret, struct dyno_err *err)
+/* Run a helper; @argv[0] is its name. The place of the socket in @fds is filled in. */
+static int start(const char *libexec_dir, const char **argv, int *fds, size_t n_fds,
+		 struct helper *ret, struct dyno_err *err)
 {
 	_cleanup_close_ int ours = -EBADF;
 	_cleanup_close_ int theirs = -EBADF;
 	char path[4096];
-	const char *const argv[] = {path, argument, NULL};
+	const char *name = argv[0];
 	const struct proc_spawn how = {
 		.argv = argv,
 		.fds = fds,
@@ -87,6 +87,7 @@ static int start(const char *libexec_dir, const char *name, const char *argument
 
 	if (r < 0)
 		return r;
+	argv[0] = path;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return err_set(err, ERR_HELPER, errno, "make a socket pair");
 	ours = sockets[0];
@@ -112,7 +113,9 @@ int helper_start(const char *libexec_dir, const char *mode, int archive_fd, int 
 		[UNPACK_FD_MANIFEST] = manifest_fd,
 	};
 
-	return start(libexec_dir, "dyno-unpack", mode, fds, ARRAY_SIZE(fds), ret, err);
+	const char *argv[] = {"dyno-unpack", mode, NULL};
+
+	return start(libexec_dir, argv, fds, ARRAY_SIZE(fds), ret, err);
 }
 
 int helper_say_go(struct helper *helper, const struct unpack_go *go, struct dyno_err *err)
@@ -145,6 +148,8 @@ static int died(struct helper *helper, struct dyno_err *err)
 		err_hint(err, "the host may be out of memory: see `dmesg`");
 		return r;
 	}
+	if (status == STATUS_SIGNAL + SIGPIPE)
+		return err_set(err, ERR_IO, EPIPE, "write the archive");
 	if (status > STATUS_SIGNAL)
 		return err_set(err, ERR_HELPER, 0, "%s died by signal %d on this slug",
 			       helper->name, status - STATUS_SIGNAL);
@@ -219,7 +224,8 @@ static int hear_pack(struct helper *helper, const char *dir, store_progress_fn p
 		if (r < 0 || msg.kind == UNPACK_MSG_DONE)
 			return r;
 		if (msg.kind == UNPACK_MSG_DIGEST) {
-			(void)checksum_digest(msg.u.digest, ret_digest);
+			if (ret_digest)
+				(void)checksum_digest(msg.u.digest, ret_digest);
 			continue;
 		}
 		p.done_bytes = msg.u.progress.done_bytes;
@@ -250,7 +256,24 @@ int store_pack(const char *dir, int out_fd, const char *libexec_dir, store_progr
 		[PACK_FD_DIR] = dir_fd,
 	};
 
-	r = start(libexec_dir, "dyno-pack", epoch ? epoch : PACK_DEFAULT_TIME, fds, ARRAY_SIZE(fds),
-		  &helper, err);
+	const char *argv[] = {"dyno-pack", epoch ? epoch : PACK_DEFAULT_TIME, NULL};
+
+	r = start(libexec_dir, argv, fds, ARRAY_SIZE(fds), &helper, err);
 	return r < 0 ? r : hear_pack(&helper, dir, progress, data, ret_digest, err);
+}
+
+int store_pack_copy(const struct copyout_source *source, int out_fd, const char *libexec_dir,
+		    store_progress_fn progress, void *data, struct dyno_err *err)
+{
+	_cleanup_(helper_done) struct helper helper = HELPER_INIT;
+	const char *argv[] = {"dyno-pack", PACK_COPY, source->name, source->label, NULL};
+	int fds[PACK_FD_COUNT] = {
+		[STDIN_FILENO] = -1,
+		[STDOUT_FILENO] = out_fd,
+		[STDERR_FILENO] = STDERR_FILENO,
+		[PACK_FD_DIR] = source->dir_fd,
+	};
+	int r = start(libexec_dir, argv, fds, ARRAY_SIZE(fds), &helper, err);
+
+	return r < 0 ? r : hear_pack(&helper, source->label, progress, data, NULL, err);
 }
