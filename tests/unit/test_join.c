@@ -455,6 +455,308 @@ static void join_start__monitor_killed__so_is_who_joined_T41(void **state)
 	run_cases(case_monitor_dies);
 }
 
+/* ---- faults --------------------------------------------------------------------------------- */
+
+#ifdef DYNO_WITH_FAULTS
+
+static unsigned int first_stage(void)
+{
+	return step_first(&join_parent);
+}
+
+static unsigned int last_stage(void)
+{
+	return step_first(&join_child) + (unsigned int)join_child.n - 1;
+}
+
+/* Pid 1 is the only child: nobody is left of a join. */
+static void must_have_one_child(const struct live *v)
+{
+	char text[64] = "";
+	char path[40];
+	char want[16];
+
+	str_fmt(path, sizeof(path), "task/%d/children", getpid());
+	(void)read_file(getpid(), path, text, sizeof(text));
+	str_fmt(want, sizeof(want), "%d ", v->launch.pid);
+	MUST(strcmp(text, want) == 0);
+}
+
+static void case_faults(struct live *v, const struct live_case *c)
+{
+	unsigned int stage;
+	size_t before;
+
+	live_make(v, c, argv_sleep);
+	live_start(v);
+	before = count_fds();
+	for (stage = first_stage(); stage <= last_stage(); stage++) {
+		struct join j = plan_join(v, argv_sleep);
+		int r;
+
+		v->launch.fault.stage = stage;
+		v->launch.fault.num = ENOSPC;
+		r = join_start(&j, &v->err);
+		if (r == 0)
+			r = join_until_known(&j, &v->err);
+		join_done(&j);
+		if (r != -ENOSPC || v->err.stage != stage)
+			live_say(&v->err);
+		MUST(r == -ENOSPC && v->err.stage == stage && v->err.kind == ERR_LAUNCH);
+		MUST(strstr(v->err.msg, step_name(stage)));
+		MUST(count_fds() == before);
+		must_have_one_child(v);
+	}
+	v->launch.fault.stage = 0;
+	MUST(join_and_read(v, (const char *const[]){"true", NULL}, (char[8]){0}, 8) == 0);
+	end_dyno(v);
+}
+
+static void join_start__fault_at_every_step__named_and_nothing_left_T45(void **state)
+{
+	(void)state;
+	run_cases(case_faults);
+}
+
+static unsigned int kill_stage;
+
+/* The dyno and who joined hold the pipe; they go on with their steps when the monitor is dead. */
+static void case_kill(struct live *v, const struct live_case *c)
+{
+	struct pollfd p = {.events = POLLIN};
+	int status;
+	int ends[2];
+	pid_t pid;
+
+	MUST(pipe2(ends, O_CLOEXEC) == 0);
+	pid = fork();
+	MUST(pid >= 0);
+	if (pid == 0) {
+		struct join j;
+
+		live_make(v, c, argv_sleep);
+		v->launch.stdio[1] = ends[1];
+		live_start(v);
+		MUST(step_fault_arm(&v->launch.fault, &v->err) == 0);
+		v->launch.fault.stage = kill_stage;
+		j = plan_join(v, argv_sleep);
+		j.stdio[1] = ends[1];
+		(void)join_start(&j, &v->err);
+		(void)pause();
+	}
+	MUST(close(ends[1]) == 0);
+	MUST(waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGKILL);
+	p.fd = ends[0];
+	MUST(poll(&p, 1, 1000) == 1 && (p.revents & POLLHUP));
+}
+
+static void join_start__monitor_killed_at_every_step__nobody_lives_on_T41(void **state)
+{
+	(void)state;
+	for (kill_stage = first_stage(); kill_stage <= last_stage(); kill_stage++)
+		run_cases(case_kill);
+}
+
+/* ---- what tenants see meanwhile -------------------------------------------------------------- */
+
+/* For each number: all that can be had of that process.  It does not stop at what fails. */
+static const char spy_script[] =
+	"while read -r p; do cd /proc/$p\n"
+	"for f in exe cwd root ns/mnt; do readlink $f >/dev/null && echo \"OPEN $f\"; done\n"
+	"for f in fd fdinfo map_files; do ls $f >/dev/null && echo \"OPEN $f\"; done\n"
+	"for f in mem environ maps smaps auxv pagemap; do\n"
+	" if exec 9<$f; then echo \"OPEN $f\"; exec 9<&-; fi; done\n"
+	"cmp -s mountinfo /proc/self/mountinfo || echo \"OPEN mountinfo\"\n"
+	"for f in [!m]* m[!o]*; do [ ! -f $f ] || { echo \"FILE $f\"; head -c65536 $f | tr -d '\\0'; }; done\n"
+	"cat net/unix; echo DONE; cd /; done 2>/dev/null";
+
+struct spy {
+	struct join join;
+	int to;
+	int from;
+};
+
+static struct spy start_spy(struct live *v)
+{
+	static const char *const argv[] = {"bash", "-c", spy_script, NULL};
+	struct spy s;
+	int in[2];
+	int out[2];
+
+	MUST(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0);
+	s.join = plan_join(v, argv);
+	s.join.stdio[0] = in[0];
+	s.join.stdio[1] = out[1];
+	MUST(join_start(&s.join, &v->err) == 0 && join_until_known(&s.join, &v->err) == 1);
+	MUST(close(in[0]) == 0 && close(out[1]) == 0);
+	s.to = in[1];
+	s.from = out[0];
+	return s;
+}
+
+static void ask_spy(const struct spy *s, pid_t pid, struct sbuf *told)
+{
+	char text[4096];
+	ssize_t n;
+
+	str_fmt(text, sizeof(text), "%d\n", pid);
+	MUST(fd_write_full(s->to, text, strlen(text)) > 0);
+	told->len = 0;
+	do {
+		n = read(s->from, text, sizeof(text));
+		MUST(n > 0);
+		sbuf_add(told, text, (size_t)n);
+		MUST(sbuf_ok(told) == 0);
+	} while (!str_ends(sbuf_str(told), "DONE\n"));
+}
+
+/* As tenants number it. */
+static pid_t inner_pid(pid_t pid)
+{
+	char text[8192];
+	const char *line;
+
+	(void)read_file(pid, "status", text, sizeof(text));
+	line = strstr(text, "\nNSpid:");
+	MUST(line);
+	line = strchr(line + STRLEN("\nNSpid:\t"), '\t');
+	MUST(line);
+	return (pid_t)strtol(line, NULL, 10);
+}
+
+/* What a host has and a dyno does not, and the monitor's own. */
+static void must_tell_nothing(const char *told, const char *base)
+{
+	char name[256] = "";
+	const char *const secrets[] = {base, "/tmp/", "SECRET", name, "OPEN"};
+	size_t i;
+
+	(void)read_file(getpid(), "cmdline", name, sizeof(name));
+	MUST(strchr(name, '/'));
+	for (i = 0; i < ARRAY_SIZE(secrets); i++)
+		if (strstr(told, secrets[i])) {
+			(void)dprintf(2, "%s is told:\n%s", secrets[i], told);
+			_exit(1);
+		}
+	/* It did look. */
+	MUST(strstr(told, "FILE cmdline") && strstr(told, "FILE status"));
+}
+
+static void case_seen(struct live *v, const struct live_case *c)
+{
+	_cleanup_sbuf_ struct sbuf told = {0};
+	unsigned int stage;
+	struct spy spy;
+	int status;
+
+	MUST(setenv("TEST", "SECRET", 1) == 0);
+	live_make(v, c, argv_sleep);
+	/* What the filter forbids anyway must not be what protects. */
+	v->spec.seccomp = false;
+	live_start(v);
+	spy = start_spy(v);
+	ask_spy(&spy, inner_pid(spy.join.pid), &told);
+	MUST(strstr(sbuf_str(&told), "OPEN exe") && strstr(sbuf_str(&told), "OPEN mem"));
+	MUST(strstr(sbuf_str(&told), "OPEN fd\n") && strstr(sbuf_str(&told), "OPEN environ"));
+	for (stage = step_first(&join_child); stage <= last_stage(); stage++) {
+		struct join j = plan_join(v, (const char *const[]){"true", NULL});
+		siginfo_t si;
+
+		v->launch.fault = (struct step_fault){.stage = stage, .stop = true, .kill_fd = -1};
+		MUST(join_start(&j, &v->err) == 0);
+		MUST(waitid(P_PIDFD, (id_t)j.pidfd, &si, WSTOPPED) == 0);
+		ask_spy(&spy, inner_pid(j.pid), &told);
+		must_tell_nothing(sbuf_str(&told), v->base);
+		MUST(proc_kill(j.pidfd, SIGCONT) == 0);
+		MUST(join_until_known(&j, &v->err) == 1);
+		MUST(proc_wait(j.pidfd, &status) == 0 && status == 0);
+		join_done(&j);
+	}
+	MUST(close(spy.to) == 0 && close(spy.from) == 0);
+	MUST(proc_wait(spy.join.pidfd, &status) == 0);
+	join_done(&spy.join);
+	end_dyno(v);
+}
+
+static void join_start__between_birth_and_exec__tenants_see_nothing_T30(void **state)
+{
+	(void)state;
+	run_cases(case_seen);
+}
+
+#endif
+
+/* ---- hostile files --------------------------------------------------------------------------- */
+
+/* A directory of the host that the monitor holds open is not to be reached through a link. */
+static void case_directory(struct live *v, const struct live_case *c)
+{
+	char command[64];
+	char text[64];
+	int fd;
+
+	live_make(v, c, argv_sleep);
+	live_start(v);
+	for (fd = 3; fd < 40; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			MUST(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0);
+	v->spec.process.cwd = "/app/link";
+	for (fd = 0; fd < 40; fd++) {
+		const char *const linker[] = {"sh", "-c", command, NULL};
+		struct join j = plan_join(v, (const char *const[]){"true", NULL});
+
+		str_fmt(command, sizeof(command), "ln -sfn /proc/self/fd/%d /app/link", fd);
+		v->spec.process.cwd = "/app";
+		MUST(join_and_read(v, linker, text, sizeof(text)) == 0);
+		v->spec.process.cwd = "/app/link";
+		MUST(join_start(&j, &v->err) == 0);
+		MUST(join_until_known(&j, &v->err) < 0);
+		MUST(v->err.num == ENOENT || v->err.num == ENOTDIR);
+		join_done(&j);
+	}
+	end_dyno(v);
+}
+
+static void join_start__directory_is_a_link_to_a_descriptor__refused_T31(void **state)
+{
+	(void)state;
+	run_cases(case_directory);
+}
+
+/* Whatever /proc/self/exe is while the command is executed, it is no program of the host, which
+ * rootless a tenant may write to: it is the sealed image of dyno-init. */
+static void case_interpreter(struct live *v, const struct live_case *c)
+{
+	static const char *const make[] = {
+		"sh", "-c", "printf '#!/proc/self/exe bash\\nsleep 1000' >/app/x; chmod +x /app/x",
+		NULL};
+	static const char *const argv[] = {"/app/x", NULL};
+	char path[40];
+	char text[256] = "";
+	struct join j;
+
+	live_make(v, c, argv_sleep);
+	live_start(v);
+	MUST(join_and_read(v, make, text, sizeof(text)) == 0);
+	j = must_join(v, argv, -1);
+	str_fmt(path, sizeof(path), "/proc/%d/exe", j.pid);
+	/* It hides as dyno-init does: only root and the owner of its namespace see it. */
+	MUST(readlink(path, text, sizeof(text) - 1) > 0);
+	if (!str_starts(text, "/memfd:dyno-init"))
+		(void)dprintf(2, "it is %s\n", text);
+	MUST(str_starts(text, "/memfd:dyno-init"));
+	MUST(launch_kill(&v->launch) == 0);
+	MUST(proc_wait(j.pidfd, &(int){0}) == 0);
+	join_done(&j);
+	end_dyno(v);
+}
+
+static void join_start__interpreter_is_proc_self_exe__not_the_hosts_program(void **state)
+{
+	(void)state;
+	run_cases(case_interpreter);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +766,13 @@ int main(void)
 		cmocka_unit_test(join_start__ended_dyno__not_found),
 		cmocka_unit_test(join_start__dyno_ends__so_does_who_joined_T28),
 		cmocka_unit_test(join_start__monitor_killed__so_is_who_joined_T41),
+#ifdef DYNO_WITH_FAULTS
+		cmocka_unit_test(join_start__fault_at_every_step__named_and_nothing_left_T45),
+		cmocka_unit_test(join_start__monitor_killed_at_every_step__nobody_lives_on_T41),
+		cmocka_unit_test(join_start__between_birth_and_exec__tenants_see_nothing_T30),
+#endif
+		cmocka_unit_test(join_start__directory_is_a_link_to_a_descriptor__refused_T31),
+		cmocka_unit_test(join_start__interpreter_is_proc_self_exe__not_the_hosts_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
