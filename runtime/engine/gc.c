@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/host.h"
+#include "engine/lost.h"
 #include "engine/scratch.h"
 #include "engine/state.h"
 #include "kernel/cgroup.h"
@@ -27,6 +28,8 @@ struct gc {
 	dyno_gc_fn fn;
 	void *data;
 	int count;
+	int failed;
+	struct dyno_err *err;
 };
 
 static void tell(struct gc *gc, const char *kind, const char *name)
@@ -72,11 +75,18 @@ static int collect_scratch(void *data, const char *name)
 	return 0;
 }
 
+/* A dyno whose end cannot be recorded now keeps its place; the rest is collected all the same,
+ * which may be what makes room. */
 static int collect_state(void *data, struct state *state)
 {
 	struct gc *gc = data;
 	char name[2 * STATE_NAME_BYTES];
+	int r = lost_collect_one(gc->host, state, gc->failed ? NULL : gc->err);
 
+	if (r < 0) {
+		gc->failed = gc->failed ? gc->failed : r;
+		return 0;
+	}
 	str_fmt(name, sizeof(name), "%s/%s", state->app, state->dyno);
 	state_release(state);
 	tell(gc, "run directory", name);
@@ -105,13 +115,13 @@ static int collect(struct gc *gc, struct dyno_err *err)
 	if (r < 0)
 		return r;
 	close_fdp(&lock_fd); /* the store has locks of its own */
-	r = store_gc(gc->store, false, tell_store, gc, NULL, err);
-	return r < 0 ? r : 0;
+	r = store_gc(gc->store, false, tell_store, gc, NULL, gc->failed ? NULL : err);
+	return gc->failed ? gc->failed : MIN_OF(r, 0);
 }
 
 DYNO_PUBLIC int dyno_gc(struct dyno_host *host, dyno_gc_fn fn, void *data, struct dyno_err *err)
 {
-	struct gc gc = {.host = host, .fn = fn, .data = data};
+	struct gc gc = {.host = host, .fn = fn, .data = data, .err = err};
 	int r;
 
 	r = host_run_dir(host, &gc.run_fd, err);

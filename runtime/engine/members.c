@@ -53,6 +53,23 @@ void members_write(const struct member_table *table, const void *from, struct sb
 		write_one(&table->list[i], (const char *)from + table->list[i].offset, b);
 }
 
+int members_keep(const struct member_table *table, void *of, struct arena *arena)
+{
+	for (size_t i = 0; i < table->n; i++) {
+		const char **field;
+
+		if (table->list[i].kind != MEMBER_STR)
+			continue;
+		field = (const char **)(void *)((char *)of + table->list[i].offset);
+		if (!*field)
+			continue;
+		*field = arena_strdup(arena, *field);
+		if (!*field)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 static void json_freep(json_t **json)

@@ -68,6 +68,10 @@ struct member_table {
 /** members_write() - the fields of @from, as members of the object that is open in @b. */
 void members_write(const struct member_table *table, const void *from, struct sbuf *b);
 
+/** members_keep() - copy the strings of @of into an arena, where they were borrowed.
+ * Return: 0 or -ENOMEM. */
+int members_keep(const struct member_table *table, void *of, struct arena *arena);
+
 /** struct member_set - a struct to be read, @to. */
 struct member_set {
 	const struct member_table *table;

@@ -248,7 +248,7 @@ static DIR *open_dir(int at, const char *name)
 	return dir;
 }
 
-static int each_dead_of(int run_fd, const char *app, state_fn fn, void *data)
+static int each_of(int run_fd, const char *app, state_place_fn fn, void *data)
 {
 	_cleanup_(close_dirp) DIR *dir = open_dir(run_fd, app);
 	struct dirent *e;
@@ -265,11 +265,11 @@ static int each_dead_of(int run_fd, const char *app, state_fn fn, void *data)
 		if (str_fmt(place, sizeof(place), "%s/%s", app, e->d_name) >= sizeof(place))
 			continue; /* no name of ours is so long */
 		r = open_locked(run_fd, place);
-		if (r < 0)
-			continue; /* alive, or gone, or no directory */
-		s = (struct state){.run_fd = run_fd, .dir_fd = r};
+		if (r < 0 && r != -EWOULDBLOCK)
+			continue; /* gone, or no directory */
+		s = (struct state){.run_fd = run_fd, .dir_fd = r < 0 ? -EBADF : r};
 		set_names(&s, app, e->d_name);
-		r = fn(data, &s);
+		r = fn(data, &s, r < 0);
 		close_fdp(&s.dir_fd);
 		if (r)
 			return r;
@@ -288,7 +288,7 @@ int state_collect_begin(int run_fd, int *ret_fd, struct dyno_err *err)
 	return 0;
 }
 
-int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
+int state_each(int run_fd, state_place_fn fn, void *data, struct dyno_err *err)
 {
 	_cleanup_(close_dirp) DIR *dir = open_dir(run_fd, ".");
 	struct dirent *e;
@@ -299,7 +299,7 @@ int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
 	while ((e = readdir(dir))) {
 		if (is_dot(e->d_name) || e->d_type == DT_REG || e->d_type == DT_SOCK)
 			continue;
-		r = each_dead_of(run_fd, e->d_name, fn, data);
+		r = each_of(run_fd, e->d_name, fn, data);
 		if (r > 0)
 			return r;
 		if (r < 0)
@@ -308,6 +308,25 @@ int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
 		(void)unlinkat(run_fd, e->d_name, AT_REMOVEDIR); /* only if it is empty now */
 	}
 	return 0;
+}
+
+struct dead_walk {
+	state_fn fn;
+	void *data;
+};
+
+static int tell_dead(void *data, struct state *state, bool alive)
+{
+	const struct dead_walk *walk = data;
+
+	return alive ? 0 : walk->fn(walk->data, state);
+}
+
+int state_each_dead(int run_fd, state_fn fn, void *data, struct dyno_err *err)
+{
+	struct dead_walk walk = {.fn = fn, .data = data};
+
+	return state_each(run_fd, tell_dead, &walk, err);
 }
 
 int state_take_dead(int run_fd, const char *app, const char *dyno, struct state *ret,

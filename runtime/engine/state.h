@@ -69,6 +69,15 @@ void state_release(struct state *state);
 int state_collect_begin(int run_fd, int *ret_fd, struct dyno_err *err);
 
 /**
+ * state_each() - every place below the run directory, in no order. The caller is the collector.
+ * @fn: @alive: it is somebody's, and @state has no more than names; else it is claimed for the call.
+ *      Its non-zero return ends the walk and is returned
+ * Return: 0, what @fn returned, or -errno with ERR_RUN_DIR.
+ */
+typedef int (*state_place_fn)(void *data, struct state *state, bool alive);
+int state_each(int run_fd, state_place_fn fn, void *data, struct dyno_err *err);
+
+/**
  * state_each_dead() - every place below the run directory that nobody holds, claimed for the call.
  * The caller is the collector.
  * @fn: its non-zero return ends the walk and is returned; it releases the state or leaves it

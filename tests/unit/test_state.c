@@ -162,6 +162,35 @@ static void state_each_dead__live_and_dead__only_the_dead(void **state)
 	state_release(&live);
 }
 
+static int tell_apart(void *data, struct state *s, bool alive)
+{
+	char *seen = data;
+	size_t len = strlen(seen);
+
+	str_fmt(seen + len, 64 - len, "%s/%s%c", s->app, s->dyno, alive ? '+' : '-');
+	assert_int_equal(s->dir_fd >= 0, !alive);
+	return str_eq(s->app, "stop") ? 42 : 0;
+}
+
+static void state_each__live_and_dead__told_apart(void **state)
+{
+	struct fixture *f = *state;
+	struct state live = STATE_INIT;
+	struct dyno_err err = {0};
+	bool remains;
+	char seen[64] = "";
+
+	assert_int_equal(state_claim(f->run_fd, "one", "web.1", &live, &remains, &err), 0);
+	assert_int_equal(state_each(f->run_fd, tell_apart, seen, &err), 0);
+	assert_string_equal(seen, "one/web.1+");
+	seen[0] = '\0';
+	state_release(&live);
+	assert_int_equal(mkdirat(f->run_fd, "stop", 0700), 0);
+	assert_int_equal(mkdirat(f->run_fd, "stop/web.2", 0700), 0);
+	assert_int_equal(state_each(f->run_fd, tell_apart, seen, &err), 42);
+	assert_string_equal(seen, "stop/web.2-");
+}
+
 /* T54: what a collector looks at is neither alive for a start, nor free for it. */
 static void state_take_dead__start_of_the_same_name__waits_for_the_collector(void **state)
 {
@@ -241,6 +270,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(state_each_dead__live_and_dead__only_the_dead,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(state_each__live_and_dead__told_apart, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(
 			state_take_dead__start_of_the_same_name__waits_for_the_collector, set_up,
 			tear_down),
