@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink.c - records and how they are written.
+ *
+ * Theory of operation.  Records are put into one buffer, a batch, and written by as few calls as it
+ * takes.  What a full pipe leaves of a batch stays where it is, and nothing is put behind it but
+ * lines of the platform, into the reserve; output.c stops reading.  What cannot be written at all
+ * is counted by its newlines, of which a record has one.  A note about losses, and the newline
+ * that ends a torn record, are put into the gap before the next batch, so that they and the first
+ * record that got through stand together.
+ *
+ * Several monitors may write to one pipe of a foreground `dyno start`.  The kernel keeps together
+ * only writes of PIPE_BUF bytes, which is less than a record: the rest of a line, put behind
+ * another monitor's record, would begin a line of the log, and an app could write the platform's
+ * words there.  So each takes a lock of fcntl(2) on the pipe, for the time of a write, and keeps
+ * it while a record of its own is torn.  The kernel gives it back when a monitor dies.
+ */
+#include "engine/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "base/timetext.h"
+#include "model/lines.h"
+
+/* A lock is held for microseconds, or until a slow reader reads. */
+#define RETRY_FIRST_MS 1U
+#define RETRY_MAX_MS   64U
+
+/* One record escaped from end to end. */
+_Static_assert(SINK_HEAD_BYTES + 4 * OUTPUT_LINE_BYTES + 1 <= SINK_BATCH_BYTES,
+	       "a batch has room for any record");
+
+static int sink_area(struct sink *sink)
+{
+	void *p;
+
+	if (sink->area)
+		return 0;
+	p = mmap(NULL, sizeof(*sink->area), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	sink->area = p;
+	sink->from = sink->to = SINK_NOTE_BYTES;
+	return 0;
+}
+
+void sink_lose(struct sink *sink, uint64_t n)
+{
+	if (n > 0 && sink->dropped == sink->promised)
+		sink->since_us = time_now_us();
+	sink->dropped += n;
+}
+
+/* ---- waiting for room ----------------------------------------------------------------------- */
+
+static void go_on(struct sink *sink)
+{
+	if (sink_flush(sink) != -EAGAIN && sink->on_room)
+		sink->on_room(sink);
+}
+
+static void on_writable(struct loop *loop, int fd, short revents, void *data)
+{
+	struct sink *sink = data;
+
+	(void)revents; /* an error is told by the write */
+	loop_remove(loop, fd);
+	sink->watched = false;
+	go_on(sink);
+}
+
+static void arm(struct sink *sink, uint64_t ms)
+{
+	sink->armed = true;
+	loop_timer_arm(sink->loop, sink->timer, clock_ms() + ms);
+}
+
+static void on_timer(struct loop *loop, void *data)
+{
+	struct sink *sink = data;
+
+	(void)loop;
+	sink->armed = false;
+	if (sink->stuck) {
+		if (!sink->watched)
+			go_on(sink);
+		return;
+	}
+	/* Once a second, not after each batch, whose next would fault the pages in again. */
+	(void)madvise(sink->area, sizeof(*sink->area), MADV_DONTNEED); /* a favour only */
+	if (sink->on_room)
+		sink->on_room(sink);
+}
+
+static void watch(struct sink *sink)
+{
+	if (!sink->loop || sink->watched)
+		return;
+	if (!sink->lock_wait && loop_add(sink->loop, sink->fd, POLLOUT, on_writable, sink) == 0) {
+		sink->watched = true;
+		return;
+	}
+	arm(sink, sink->retry_ms);
+	sink->retry_ms = MIN_OF(2 * sink->retry_ms, RETRY_MAX_MS);
+}
+
+void sink_later(struct sink *sink)
+{
+	if (sink->loop && !sink->armed)
+		arm(sink, SINK_IDLE_MS);
+}
+
+int sink_attach(struct sink *sink, struct loop *loop)
+{
+	int r = sink_area(sink);
+
+	if (r < 0 || sink->loop)
+		return r;
+	r = loop_timer_add(loop, on_timer, sink);
+	if (r < 0)
+		return r;
+	sink->loop = loop;
+	sink->timer = r;
+	sink->retry_ms = RETRY_FIRST_MS;
+	if (sink->stuck)
+		watch(sink);
+	return 0;
+}
+
+void sink_wait(struct sink *sink, uint64_t until_ms)
+{
+	const uint64_t now = clock_ms();
+	struct pollfd p = {.fd = sink->lock_wait ? -1 : sink->fd, .events = POLLOUT};
+	uint64_t ms = until_ms > now ? until_ms - now : 0;
+
+	ms = MIN_OF(ms, sink->lock_wait ? RETRY_FIRST_MS : SINK_CLOSE_MS);
+	(void)poll(&p, 1, (int)ms); /* the flush says what came of it */
+	(void)sink_flush(sink);	    /* and keeps what it has to say in @stuck */
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+static int set_lock(const struct sink *sink, short type)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
+
+	return fcntl(sink->fd, F_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+/* Return: 0, also where no lock can be had at all; -EAGAIN: another monitor has it. */
+static int lock(struct sink *sink)
+{
+	int r;
+
+	sink->lock_wait = false;
+	if (sink->locked || !(sink->is_fifo || sink->is_socket))
+		return 0;
+	r = set_lock(sink, F_WRLCK);
+	sink->locked = r == 0;
+	sink->lock_wait = r == -EAGAIN || r == -EACCES;
+	return sink->lock_wait ? -EAGAIN : 0;
+}
+
+static void unlock(struct sink *sink)
+{
+	if (sink->locked)
+		(void)set_lock(sink, F_UNLCK); /* it was ours */
+	sink->locked = false;
+}
+
+static bool has_room(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static ssize_t write_some(const struct sink *sink, const char *buf, size_t len)
+{
+	ssize_t n;
+
+	if (sink->is_socket) {
+		n = send(sink->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} else if (sink->can_be_full && sink->shared) {
+		/* Where there is room there is room for PIPE_BUF. */
+		if (!has_room(sink->fd))
+			return -EAGAIN;
+		n = write(sink->fd, buf, MIN_OF(len, (size_t)PIPE_BUF));
+	} else {
+		n = write(sink->fd, buf, len);
+	}
+	if (n > 0)
+		return n;
+	return n == 0 ? -EIO : errno == EINTR ? -EAGAIN : -errno;
+}
+
+/* What must stand before the next batch: the end of a torn record, and how many were lost. */
+static void put_note(struct sink *sink)
+{
+	char since[TIME_BYTES], now[TIME_BYTES];
+	char text[256], note[SINK_NOTE_BYTES];
+	const struct line_args args = {.count = sink->dropped - sink->told,
+				       .since = time_format(sink->since_us, since)};
+	size_t len = 0;
+
+	if (sink->torn)
+		note[len++] = '\n';
+	if (sink->dropped != sink->told) {
+		(void)line_format(LINE_L12, &args, text, sizeof(text));
+		len += str_fmt(note + len, sizeof(note) - len, "%s %s[%s]: %s\n",
+			       time_format(time_now_us(), now),
+			       sink->platform ? sink->platform : "heroku", sink->dyno, text);
+	}
+	len = MIN_OF(len, sizeof(note) - 1);
+	sink->from = SINK_NOTE_BYTES - len;
+	memcpy(sink->area->out + sink->from, note, len);
+	sink->promised = sink->dropped;
+}
+
+static int write_all(struct sink *sink)
+{
+	while (sink->from < sink->to) {
+		ssize_t n = write_some(sink, sink->area->out + sink->from, sink->to - sink->from);
+
+		if (n < 0)
+			return (int)n;
+		sink->from += (size_t)n;
+		sink->bytes += (uint64_t)n;
+		sink->torn = sink->area->out[sink->from - 1] != '\n';
+		if (sink->from >= SINK_NOTE_BYTES)
+			sink->told = sink->promised;
+	}
+	return 0;
+}
+
+uint64_t sink_records(const char *text, size_t len)
+{
+	const char *end = text + len;
+	uint64_t n = 0;
+
+	while ((text = memchr(text, '\n', (size_t)(end - text)))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+/* The rest cannot be written: what the note says is still to be told, the records are gone. */
+static void lose_rest(struct sink *sink)
+{
+	const size_t from = MAX_OF(sink->from, (size_t)SINK_NOTE_BYTES);
+
+	sink->promised = sink->told;
+	sink_lose(sink, sink_records(sink->area->out + from, sink->to - from));
+}
+
+static int try_write(struct sink *sink)
+{
+	int r = lock(sink);
+
+	if (r == 0 && sink->dir_fd >= 0)
+		r = sink_file_ready(sink, sink->to - SINK_NOTE_BYTES);
+	if (r == 0 && sink->from == SINK_NOTE_BYTES && (sink->torn || sink->dropped != sink->told))
+		put_note(sink);
+	return r < 0 ? r : write_all(sink);
+}
+
+static int write_batch(struct sink *sink)
+{
+	int r = try_write(sink);
+
+	sink->stuck = r == -EAGAIN;
+	if (sink->stuck) {
+		if (!sink->torn)
+			unlock(sink);
+		watch(sink);
+		return r;
+	}
+	if (r < 0)
+		lose_rest(sink);
+	unlock(sink);
+	sink->from = sink->to = SINK_NOTE_BYTES;
+	sink->retry_ms = RETRY_FIRST_MS;
+	sink_later(sink);
+	return r;
+}
+
+int sink_flush(struct sink *sink)
+{
+	return sink->from == sink->to ? 0 : write_batch(sink); /* equal without an area, too */
+}
+
+/* ---- records -------------------------------------------------------------------------------- */
+
+void sink_head(struct sink *sink, const char *source, const char *dyno)
+{
+	char now[TIME_BYTES];
+	size_t len;
+
+	(void)str_fmt(sink->dyno, sizeof(sink->dyno), "%s", dyno);
+	len = str_fmt(sink->area->head, SINK_HEAD_BYTES,
+		      "%s %s[%s]: ", time_format(time_now_us(), now), source, dyno);
+	sink->head_len = MIN_OF(len, (size_t)SINK_HEAD_BYTES - 1);
+}
+
+static size_t count_byte(const char *text, size_t len, char c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == c;
+	return n;
+}
+
+static void escape(char *to, const char *text, size_t len)
+{
+	static const char newline[] = {'\\', 'n'}, nul[] = {'\\', 'x', '0', '0'};
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n') {
+			memcpy(to, newline, sizeof(newline));
+			to += sizeof(newline);
+		} else if (text[i] == '\0') {
+			memcpy(to, nul, sizeof(nul));
+			to += sizeof(nul);
+		} else {
+			*to++ = text[i];
+		}
+	}
+}
+
+/* Return: false when there is no room for it below @limit. */
+static bool put(struct sink *sink, const char *text, size_t len, size_t limit)
+{
+	bool plain = !memchr(text, '\0', len) && !memchr(text, '\n', len);
+	size_t grown =
+		plain ? len : len + 3 * count_byte(text, len, '\0') + count_byte(text, len, '\n');
+	char *to = sink->area->out + sink->to;
+
+	if (sink->to + sink->head_len + grown + 1 > SINK_NOTE_BYTES + limit)
+		return false;
+	memcpy(to, sink->area->head, sink->head_len);
+	to += sink->head_len;
+	if (plain)
+		memcpy(to, text, len);
+	else
+		escape(to, text, len);
+	to[grown] = '\n';
+	sink->to += sink->head_len + grown + 1;
+	return true;
+}
+
+int sink_put(struct sink *sink, const char *text, size_t len)
+{
+	if (put(sink, text, len, SINK_BATCH_BYTES))
+		return 0;
+	if (sink_flush(sink) == -EAGAIN)
+		return -EAGAIN;
+	(void)put(sink, text, len, SINK_BATCH_BYTES); /* of an empty batch any is taken */
+	return 0;
+}
+
+int sink_line(struct sink *sink, const char *source, const char *dyno, const char *text, size_t len)
+{
+	int r = sink_area(sink);
+
+	if (r < 0) {
+		sink_lose(sink, 1);
+		return r;
+	}
+	sink_head(sink, source, dyno);
+	do {
+		const size_t piece = MIN_OF(len, (size_t)OUTPUT_LINE_BYTES);
+
+		if (!put(sink, text, piece, SINK_BATCH_BYTES + SINK_RESERVE_BYTES)) {
+			r = -ENOBUFS;
+			sink_lose(sink, 1);
+			break;
+		}
+		text += piece;
+		len -= piece;
+		/* What waits for room has somebody who looks for it, but for a sink without a loop. */
+		r = sink->stuck && sink->loop ? 0 : sink_flush(sink);
+	} while (len > 0);
+	return r == -EAGAIN ? 0 : r;
+}
+
+void sink_close(struct sink *sink)
+{
+	const uint64_t until = clock_ms() + SINK_CLOSE_MS;
+
+	if (sink->area && !sink->stuck && (sink->torn || sink->dropped != sink->told))
+		(void)write_batch(sink); /* of a note alone: the last chance */
+	while (sink->stuck && clock_ms() < until)
+		sink_wait(sink, until);
+	if (sink->watched)
+		loop_remove(sink->loop, sink->fd);
+	if (sink->loop)
+		loop_timer_disarm(sink->loop, sink->timer);
+	close_fdp(&sink->fd);
+	close_fdp(&sink->dir_fd);
+	if (sink->area)
+		(void)munmap(sink->area, sizeof(*sink->area)); /* a mapping of ours */
+	*sink = SINK_INIT;
+}

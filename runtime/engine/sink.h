@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink.h - where the lines of one dyno go: a descriptor of the caller's, or files of the data
+ * directory, logs/<app>/<dyno>.log and an older .log.1.  Each line is a record that begins with the
+ * time and with a source that nobody inside can forge, and holds no other newline than its last.
+ *
+ * Nothing here waits.  A pipe that is full keeps what it was given and is watched in the loop until
+ * it has room; a disk that is full, or a pipe without a reader, loses it, counted, and says so in
+ * the log once it can.  SIGPIPE is to be ignored, and SIGXFSZ.
+ */
+#ifndef DYNO_SINK_H
+#define DYNO_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <dyno.h>
+
+#include "base/loop.h"
+#include "rootfs/store.h"
+
+/* A longer line becomes several records. Source: contract 10.3 */
+#define OUTPUT_LINE_BYTES 10000U
+/* One log file; a second, older one is kept. Source: own choice */
+#define SINK_FILE_BYTES (16U * 1024U * 1024U)
+/* Of one read and of one write. Source: pipe(7), the default capacity */
+#define SINK_BATCH_BYTES (64U * 1024U)
+/* Room for the platform's lines beyond a batch that waits: a dozen restarts.  Own choice */
+#define SINK_RESERVE_BYTES (16U * 1024U)
+/* "TIME SOURCE[DYNO]: ", a name of 63 bytes on either side, and more. Own choice */
+#define SINK_HEAD_BYTES 256U
+/* A newline, and L12 as a record. Own choice */
+#define SINK_NOTE_BYTES 512U
+/* After a second the buffers are given back to the host.  Own choice */
+#define SINK_IDLE_MS 1000U
+/* How long sink_close() waits for a reader.  Own choice */
+#define SINK_CLOSE_MS 1000U
+
+struct output;
+struct output_stream;
+
+/**
+ * struct sink_area - the buffers of a sink and of all that is read for it, a mapping of their own:
+ * while nobody prints no page of it is there.
+ * @in: an unfinished line right before the place where a read begins
+ * @head: how the records of a batch begin
+ * @out: a gap for a note, a batch, the reserve
+ */
+struct sink_area {
+	char in[OUTPUT_LINE_BYTES + SINK_BATCH_BYTES];
+	char head[SINK_HEAD_BYTES];
+	char out[SINK_NOTE_BYTES + SINK_BATCH_BYTES + SINK_RESERVE_BYTES];
+};
+
+/**
+ * struct sink - set up by sink_open_*(), ended by sink_close().
+ * @dir_fd: logs/<app>; -EBADF: the lines go to a descriptor of the caller's
+ * @fd: owned; of a pipe a description of our own where that can be had
+ * @name: of the log file in @dir_fd
+ * @platform: source of the note about losses; NULL: "heroku"; borrowed
+ * @dyno: of the last record
+ * @bytes: of the log file
+ * @dropped: records lost so far
+ *
+ * Internal: the rest.
+ * @told, @promised: of @dropped, what the log says, and with the note that is being written
+ * @since_us: time of the first loss that is not told
+ * @can_be_full: a pipe, socket or terminal: no write without room
+ * @is_socket, @is_fifo: as fstat(2) has it
+ * @shared: non-blocking mode is not ours to set
+ * @torn: what was written last is an unfinished record
+ * @locked: against other monitors, see sink.c
+ * @stuck: there was no room for all of it
+ * @lock_wait: for want of the lock
+ * @watched: the loop waits for room
+ * @armed: @timer is set
+ * @from, @to: what is still to be written, in @area->out
+ * @outputs, @held, @held_text, @held_len, @on_room: see output.c
+ */
+struct sink {
+	int dir_fd;
+	int fd;
+	char name[96];
+	const char *platform;
+	char dyno[64];
+	uint64_t bytes;
+	uint64_t dropped;
+
+	uint64_t told;
+	uint64_t promised;
+	uint64_t since_us;
+	bool can_be_full;
+	bool is_socket;
+	bool is_fifo;
+	bool shared;
+	bool torn;
+	bool locked;
+	bool stuck;
+	bool lock_wait;
+	bool watched;
+	bool armed;
+	struct sink_area *area;
+	size_t head_len;
+	size_t from;
+	size_t to;
+	struct loop *loop;
+	int timer;
+	unsigned int retry_ms;
+	struct output *outputs;
+	struct output_stream *held;
+	const char *held_text;
+	size_t held_len;
+	void (*on_room)(struct sink *sink);
+};
+
+/** SINK_INIT - loses everything; sink_close() may be called on it. */
+#define SINK_INIT                                              \
+	(struct sink)                                          \
+	{                                                      \
+		.dir_fd = -9 /* -EBADF */, .fd = -9 /* same */ \
+	}
+
+/**
+ * sink_open_fd() - lines go to @fd, borrowed for this call: it is opened anew or duplicated, and
+ * neither its mode nor that of its description is changed.  A pipe or socket without a reader loses
+ * its lines; one that is full makes the monitor stop reading from the app until there is room.
+ * Several monitors may share a pipe: their records do not mix.
+ */
+void sink_open_fd(struct sink *sink, int fd);
+
+/** sink_open_files() - lines go to log files, appended. Return: 0, or -errno with ERR_IO. */
+int sink_open_files(struct sink *sink, struct store *store, const char *app, const char *dyno,
+		    struct dyno_err *err);
+
+/** sink_remove_files() - forget the log files of a dyno, and the directory of an app without any.
+ * Return: 0 or -errno. */
+int sink_remove_files(struct store *store, const char *app, const char *dyno);
+
+/**
+ * sink_attach() - watch for room in @loop, borrowed until sink_close(); it has one timer more by
+ * it.  Without a loop what waits is written with the next line.
+ * Return: 0, -ENOMEM, or -ENOSPC: no timer.
+ */
+int sink_attach(struct sink *sink, struct loop *loop);
+
+/**
+ * sink_line() - one record: "TIME SOURCE[DYNO]: TEXT\n"; of a text longer than OUTPUT_LINE_BYTES
+ * several.
+ * @text: @len bytes as they came; a newline within becomes \n, NUL \x00; the rest is left alone
+ * Return: 0: written, or kept until there is room; -errno: lost and counted (-ENOBUFS: too much
+ * waits for room).
+ */
+int sink_line(struct sink *sink, const char *source, const char *dyno, const char *text,
+	      size_t len);
+
+/** sink_close() - write what waits for room, for SINK_CLOSE_MS at most. */
+void sink_close(struct sink *sink);
+
+/* ---- of the files of this module ------------------------------------------------------------ */
+
+/** sink_file_ready() - open the log file where it is not, and turn it over where @more bytes would
+ * be too many. Return: 0 or -errno. */
+int sink_file_ready(struct sink *sink, uint64_t more);
+
+/* ---- records by the batch, for output.c ----------------------------------------------------- */
+
+/** sink_head() - how the records that follow begin; their time is now. */
+void sink_head(struct sink *sink, const char *source, const char *dyno);
+
+/**
+ * sink_put() - one record, to be written by sink_flush() or when the batch is full.
+ * @len: OUTPUT_LINE_BYTES at most
+ * Return: 0; -EAGAIN: no room, it was not taken.
+ */
+int sink_put(struct sink *sink, const char *text, size_t len);
+
+/** sink_flush() - write what is there. Return: 0; -EAGAIN: not all of it, see @stuck; -errno: the
+ * rest is lost and counted. */
+int sink_flush(struct sink *sink);
+
+/** sink_lose() - count @n records as lost. */
+void sink_lose(struct sink *sink, uint64_t n);
+
+/** sink_records() - newlines of a text. */
+uint64_t sink_records(const char *text, size_t len);
+
+/** sink_later() - @on_room is called once more, within SINK_IDLE_MS. */
+void sink_later(struct sink *sink);
+
+/** sink_wait() - for room, @until_ms (CLOCK_BOOTTIME) at most, and sink_flush(). */
+void sink_wait(struct sink *sink, uint64_t until_ms);
+
+#endif
