@@ -35,3 +35,12 @@ bench-record: $(O)/bench/record ## time exit records, events and state files, on
 	$(Q)for top in /var/tmp /dev/shm; do \
 		dir=$$(mktemp -d $$top/dyno-bench.XXXXXX) && echo "in $$top:" && $< $$dir; \
 		rm -rf "$$dir"; done
+
+$(O)/bench/logpath: $(O)/obj/tests/bench/logpath.o $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DYNO_LIBS)
+
+.PHONY: bench-log
+bench-log: $(O)/bench/logpath $(O)/bench/pairs ## time an app's output into its log beside cat, on disk and in memory
+	$(Q)TMPDIR=/var/tmp tests/bench/log.sh $(O)
+	$(Q)TMPDIR=/dev/shm tests/bench/log.sh $(O)
