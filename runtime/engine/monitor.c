@@ -1,204 +1,129 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/monitor.h"
-
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/signalfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+/*
+ * monitor.c - the loop of a monitor.
+ *
+ * Theory of operation.  Callbacks of the loop turn what happened into events of the table
+ * (mon_feed), and the table's decision is carried out at once, in its order (obey).  What a
+ * decision itself brings about (a launch that fails on the spot) is kept in the slot and told to
+ * the table afterwards (mon_settle), so that the table is never entered twice.  mon_settle() also
+ * asks for deadlines that have come, arms the one timer for the next, and brings state.json up to
+ * date: every callback ends with it.
+ */
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/proc.h"
+#include "base/signame.h"
 #include "base/str.h"
-#include "kernel/listen.h"
+#include "base/timetext.h"
+#include "engine/explain.h"
+#include "engine/monitor_internal.h"
+#include "engine/place.h"
 
-struct monitor {
-	const struct monitor_plan *plan;
-	struct launch *launch;
-	struct loop loop;
-	int look_timer;
-	int boot_timer;
-	int grace_timer;
-	int launch_timer;
-	enum monitor_state state;
-	uint64_t started_ms;
-	uint64_t explain_at_ms;
-	char warned[256];  /* the last wrong bind that was named */
-	bool started;	   /* the command runs or ran */
-	bool exited;	   /* its status is known */
-	bool asked_stop;   /* by the caller's SIGTERM */
-	bool boot_timeout; /* R10 */
-	bool killed;	   /* by SIGKILL of ours */
-	bool timed_out;	   /* the launch itself */
-	int wait_status;
-	int init_status; /* exit code of dyno-init, 128 + signal */
-	int failed;	 /* -errno of a failed launch or exec */
-	struct dyno_err *err;
-};
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-void monitor_line(const struct monitor_plan *plan, enum line_id id, const struct line_args *args)
+
+static struct slot *slot_of(struct monitor *m, uint32_t gen)
 {
-	__attribute__((uninitialized)) char text[LINE_BYTES];
+	size_t i;
 
-	if (!plan->log)
+	for (i = 0; i < ARRAY_SIZE(m->slots); i++)
+		if (m->slots[i].used && m->slots[i].gen.id == gen)
+			return &m->slots[i];
+	return NULL;
+}
+
+struct slot *mon_front(struct monitor *m)
+{
+	return slot_of(m, m->sup.front.id);
+}
+
+static uint32_t chance(void)
+{
+	uint32_t n = 0;
+
+	/* Without it waits are only less spread. */
+	return getrandom(&n, sizeof(n), 0) == (ssize_t)sizeof(n) ? n : 0;
+}
+
+/* ---- what the starter is told --------------------------------------------------------------- */
+
+/* The first launch's end: afterwards the starter has no further interest. */
+static void report(struct monitor *m, const struct dyno_err *err)
+{
+	struct monitor_report packet = {.failed = err != NULL};
+
+	if (m->reported || m->plan->report_fd < 0)
 		return;
-	(void)line_format(id, args, text, sizeof(text)); /* a longer one is cut, as any record */
-	plan->log(plan->log_data, plan->log_source, plan->dyno, text);
+	m->reported = true;
+	if (err)
+		packet.err = *err;
+	/* A starter that is gone has no use for it. */
+	(void)send(m->plan->report_fd, &packet, sizeof(packet), MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)shutdown(m->plan->report_fd, SHUT_RDWR); /* the last word */
 }
 
-void monitor_warn(const struct monitor_plan *plan, const char *text)
+/* ---- what dyno-init says -------------------------------------------------------------------- */
+
+static void on_started(struct slot *slot)
 {
-	monitor_line(plan, LINE_WARNING, &(struct line_args){.text = text});
+	struct monitor *m = slot->m;
+
+	slot->started = true;
+	m->ran = true;
+	m->dirty = true;
+	slot->started_ms = clock_ms();
+	loop_timer_disarm(&m->loop, slot->launch_timer);
+	report(m, NULL);
+	tell_launch(m, slot);
+	look_start(slot);
+	mon_event(m, SUP_LAUNCH_OK, slot->gen.id);
 }
 
-static void state_line(const struct monitor_plan *plan, const char *from, const char *to)
+static void on_exec_failed(struct slot *slot, int num)
 {
-	monitor_line(plan, LINE_STATE, &(struct line_args){.from = from, .to = to});
-}
-
-static const char *state_word(enum monitor_state state)
-{
-	/* `stopping` is a state of ours that no line names. */
-	return state == MONITOR_STARTING ? "starting" : "up";
-}
-
-static void kill_all(struct monitor *m)
-{
-	m->killed = true;
-	(void)launch_kill(m->launch); /* already gone is what was wanted */
-}
-
-/* ---- readiness ---------------------------------------------------------------------------- */
-
-static void become_up(struct monitor *m)
-{
-	if (m->state != MONITOR_STARTING)
-		return;
-	m->state = MONITOR_UP;
-	loop_timer_disarm(&m->loop, m->look_timer);
-	loop_timer_disarm(&m->loop, m->boot_timer);
-	state_line(m->plan, "starting", "up");
-}
-
-static int listen_fd(const struct monitor *m)
-{
-	return m->plan->listen_fd >= 0 ? m->plan->listen_fd : m->launch->listen_fd;
-}
-
-/* What the dyno listens on, where that is not what was expected. Return: listeners in all. */
-static unsigned int find_binds(const struct monitor *m, char *text, size_t size)
-{
-	struct listen_fact fact;
-
-	text[0] = '\0';
-	if (!m->plan->explain ||
-	    listen_probe_all(listen_fd(m), m->plan->port, m->plan->listen_uid, &fact) < 0)
-		return 0;
-	(void)listen_explain(&fact, m->plan->port, text, size);
-	return fact.n_total;
-}
-
-/* A wrong bind is named as soon as it is seen, once for each (contract 0.6). */
-static void warn_of_binds(struct monitor *m, uint64_t now)
-{
-	char text[sizeof(m->warned)];
-
-	if (now < m->explain_at_ms)
-		return;
-	m->explain_at_ms = now + MONITOR_EXPLAIN_MS;
-	/* Nothing yet is how every boot begins. */
-	if (find_binds(m, text, sizeof(text)) == 0 || !text[0] || str_eq(text, m->warned))
-		return;
-	memcpy(m->warned, text, sizeof(text));
-	monitor_warn(m->plan, text);
-}
-
-static void look(struct loop *loop, void *data)
-{
-	struct monitor *m = data;
-	uint64_t now = clock_ms();
-	struct listen_fact fact;
-	bool slow = now - m->started_ms > MONITOR_LOOK_SLOW_AFTER_MS;
-
-	if (listen_fd(m) >= 0 &&
-	    listen_probe_port(listen_fd(m), m->plan->port, m->plan->listen_uid, &fact) > 0 &&
-	    fact.reachable) {
-		become_up(m);
-		return;
-	}
-	warn_of_binds(m, now);
-	loop_timer_arm(loop, m->look_timer, now + (slow ? MONITOR_LOOK_SLOW_MS : MONITOR_LOOK_MS));
-}
-
-static void on_boot_timeout(struct loop *loop, void *data)
-{
-	struct monitor *m = data;
-	char text[sizeof(m->warned)];
-
-	(void)loop;
-	m->boot_timeout = true;
-	monitor_line(m->plan, LINE_R10,
-		     &(struct line_args){.boot_timeout_ms = m->plan->boot_timeout_ms});
-	(void)find_binds(m, text, sizeof(text)); /* the text is the answer */
-	if (text[0])
-		monitor_line(m->plan, LINE_BOOT_CAUSE, &(struct line_args){.text = text});
-	monitor_line(m->plan, LINE_KILL, NULL);
-	loop_timer_disarm(&m->loop, m->look_timer);
-	kill_all(m);
-}
-
-static void on_started(struct monitor *m)
-{
-	uint64_t now = clock_ms();
-
-	m->started = true;
-	m->started_ms = now;
-	loop_timer_disarm(&m->loop, m->launch_timer);
-	if (m->state != MONITOR_STARTING)
-		return;
-	if (!m->plan->web) {
-		become_up(m);
-		return;
-	}
-	m->explain_at_ms = now + MONITOR_EXPLAIN_MS;
-	loop_timer_arm(&m->loop, m->look_timer, now + MONITOR_LOOK_MS);
-	loop_timer_arm(&m->loop, m->boot_timer, now + m->plan->boot_timeout_ms);
-}
-
-/* ---- what dyno-init says ------------------------------------------------------------------ */
-
-static void on_exec_failed(struct monitor *m, int num)
-{
-	const char *name = m->launch->spec->process.argv[0];
+	const char *name = slot->gen.spec.process.argv[0];
 	char text[128];
 	bool missing = num == ENOENT || num == ENOTDIR;
 
-	m->failed = err_set(m->err, missing ? ERR_EXEC_MISSING : ERR_EXEC_PERM, num, "execute %s",
-			    str_escape(text, sizeof(text), name));
+	slot->failed = err_set(&slot->err, missing ? ERR_EXEC_MISSING : ERR_EXEC_PERM, num,
+			       "execute %s", str_escape(text, sizeof(text), name));
 }
 
-static void on_message(struct monitor *m, const struct init_msg *msg)
+static void mark_command(const struct slot *slot, uint64_t at_ns)
+{
+	struct dyno_timing *t = slot->gen.launch.timing;
+
+	if (!t || t->n == DYNO_TIMING_MAX)
+		return;
+	t->name[t->n] = "command";
+	t->at_ns[t->n++] = at_ns;
+}
+
+static void on_message(struct slot *slot, const struct init_msg *msg)
 {
 	switch (msg->type) {
 	case INIT_MSG_LAUNCH_FAILED:
-		m->failed = m->err->num > 0 ? -m->err->num : -EINVAL;
+		slot->failed = slot->err.num > 0 ? -slot->err.num : -EINVAL;
 		break;
 	case INIT_MSG_STARTED:
-		if (m->launch->timing && m->launch->timing->n < DYNO_TIMING_MAX) {
-			m->launch->timing->name[m->launch->timing->n] = "command";
-			m->launch->timing->at_ns[m->launch->timing->n++] = msg->at_ns;
-		}
-		on_started(m);
+		mark_command(slot, msg->at_ns);
+		on_started(slot);
 		break;
 	case INIT_MSG_EXEC_FAILED:
-		on_exec_failed(m, msg->value);
+		on_exec_failed(slot, msg->value);
 		break;
 	case INIT_MSG_EXITED:
-		m->exited = true;
-		m->wait_status = msg->value;
+		slot->exited = true;
+		slot->wait_status = msg->value;
 		break;
 	default:
 		break; /* of a newer dyno-init: not for us */
@@ -206,192 +131,612 @@ static void on_message(struct monitor *m, const struct init_msg *msg)
 }
 
 /* Return: false when the channel has ended. */
-static bool drain(struct monitor *m)
+static bool drain(struct slot *slot)
 {
 	struct init_msg msg;
 	int r;
 
-	while ((r = launch_receive(m->launch, &msg, m->err)) > 0)
-		on_message(m, &msg);
+	while ((r = launch_receive(&slot->gen.launch, &msg, &slot->err)) > 0)
+		on_message(slot, &msg);
 	return r == 0;
 }
 
 static void on_channel(struct loop *loop, int fd, short revents, void *data)
 {
-	struct monitor *m = data;
+	struct slot *slot = data;
 
 	(void)revents;
-	if (!drain(m))
+	if (!drain(slot))
 		loop_remove(loop, fd); /* the rest is told by the pidfd */
+	mon_settle(slot->m);
 }
 
 /* The channel is read to its end first: pid 1 may be gone before its last words were heard. */
 static void on_gone(struct loop *loop, int fd, short revents, void *data)
 {
-	struct monitor *m = data;
+	struct slot *slot = data;
 
 	(void)revents;
-	(void)drain(m);
-	if (proc_wait(fd, &m->init_status) < 0)
-		m->init_status = 128 + SIGKILL;
-	loop->quit = true;
+	(void)drain(slot);
+	if (proc_wait(fd, &slot->init_status) < 0)
+		slot->init_status = 128 + SIGKILL;
+	loop_remove(loop, fd);
+	loop_remove(loop, slot->gen.launch.channel_fd);
+	slot->gone = true;
+	mon_settle(slot->m);
 }
 
-/* ---- stopping ----------------------------------------------------------------------------- */
-
-static void on_grace_over(struct loop *loop, void *data)
+static void on_launch_timeout(struct loop *loop, void *data)
 {
-	struct monitor *m = data;
+	struct slot *slot = data;
 
 	(void)loop;
-	monitor_line(m->plan, LINE_R12,
-		     &(struct line_args){.grace_ms = m->plan->grace_ms, .stop_signal = "SIGTERM"});
-	monitor_line(m->plan, LINE_KILL_REST, NULL);
-	kill_all(m);
+	slot->timed_out = true;
+	(void)launch_kill(&slot->gen.launch); /* already gone is what was wanted */
+	mon_settle(slot->m);
 }
 
-static void stop(struct monitor *m)
+/* ---- launch --------------------------------------------------------------------------------- */
+
+static int watch(struct slot *slot)
 {
-	if (m->asked_stop) {
-		kill_all(m); /* asked twice: now */
+	struct loop *loop = &slot->m->loop;
+	int r;
+
+	r = loop_add(loop, slot->gen.launch.channel_fd, POLLIN, on_channel, slot);
+	if (r == 0)
+		r = loop_add(loop, slot->gen.launch.pidfd, POLLIN, on_gone, slot);
+	if (r == 0) {
+		loop_timer_arm(loop, slot->launch_timer, clock_ms() + LAUNCH_TIMEOUT_MS);
+		return 0;
+	}
+	(void)launch_kill(&slot->gen.launch); /* it must not live on unwatched */
+	(void)proc_wait(slot->gen.launch.pidfd, &slot->init_status);
+	return err_set(&slot->err, ERR_IO, -r, "watch the dyno %s", slot->m->app->place.dyno);
+}
+
+static const int *stdio_of(const struct slot *slot, int stdio[3])
+{
+	if (!slot->m->plan->supervised)
+		return NULL;
+	stdio[0] = -EBADF; /* the monitor's own is /dev/null */
+	stdio[1] = slot->output.child_fd[0];
+	stdio[2] = slot->output.child_fd[1];
+	return stdio;
+}
+
+static void tell_copy(struct monitor *m)
+{
+	tell_warning(m, "the file system of the slug takes no id map: "
+			"its files are copied for this start");
+}
+
+static int launch(struct slot *slot, bool on_copy)
+{
+	struct monitor *m = slot->m;
+	int stdio[3];
+	int r;
+
+	if (m->plan->supervised) {
+		r = output_open(&slot->output, &m->loop, m->plan->sink, m->app->place.dyno,
+				&slot->err);
+		if (r < 0)
+			return r;
+	}
+	if (on_copy)
+		r = gen_launch_copy(&slot->gen, stdio_of(slot, stdio), &slot->err);
+	else
+		r = gen_launch(&slot->gen, stdio_of(slot, stdio), &slot->err);
+	if (r >= 0 && m->plan->supervised)
+		r = output_started(&slot->output);
+	return r < 0 ? r : watch(slot);
+}
+
+/* The first try of a launch has ended for want of an id map: another on a copy of the layer. */
+static bool try_copy(struct slot *slot)
+{
+	int r;
+
+	if (slot->err.kind != ERR_IDMAP || slot->started || slot->gen.copy.path)
+		return false;
+	tell_copy(slot->m);
+	output_close(&slot->output);
+	slot->failed = 0;
+	slot->gone = false;
+	slot->err = (struct dyno_err){0};
+	r = launch(slot, true);
+	if (r < 0)
+		slot->failed = r;
+	return r >= 0;
+}
+
+static void do_launch(struct monitor *m, uint32_t gen)
+{
+	struct slot *slot = slot_of(m, gen);
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !slot && i < ARRAY_SIZE(m->slots); i++)
+		if (!m->slots[i].used)
+			slot = &m->slots[i];
+	if (!slot)
+		return; /* the table holds two generations at most */
+	if (!slot->used) {
+		slot->used = true;
+		gen_init(&slot->gen, m->app, gen);
+		r = gen_prepare(&slot->gen, &slot->err);
+	}
+	slot->launched_us = time_now_us();
+	if (r == 0)
+		r = launch(slot, false);
+	if (r < 0) {
+		slot->failed = r;
+		slot->gone = true; /* nothing of it lives; told by mon_settle() */
+	}
+}
+
+/* ---- the end of a generation ---------------------------------------------------------------- */
+
+static bool was_oom(const struct slot *slot)
+{
+	const struct launch *l = &slot->gen.launch;
+	uint64_t kills = 0;
+
+	if (!l->cgroups || l->leaf.kind == CGROUP_NONE)
+		return false;
+	return cgroup_leaf_oom_kills(l->cgroups, l->leaf_name, &kills) == 0 && kills > 0;
+}
+
+static void find_status(struct slot *slot)
+{
+	slot->signal = 0;
+	if (slot->exited && WIFEXITED(slot->wait_status)) {
+		slot->exit_code = WEXITSTATUS(slot->wait_status);
+	} else {
+		slot->signal = slot->exited ? WTERMSIG(slot->wait_status) : SIGKILL;
+		slot->exit_code = 128 + slot->signal;
+	}
+	slot->up_ms = clock_ms() - slot->started_ms;
+}
+
+/* No word of a command that ran: what became of the launch? */
+static void launch_lost(struct slot *slot)
+{
+	if (slot->timed_out || slot->init_status == LAUNCH_EXIT_DEADLINE) {
+		slot->timed_out = true;
+		slot->failed = err_set(&slot->err, ERR_LAUNCH_TIMEOUT, ETIMEDOUT,
+				       "launch the dyno within %u seconds (R99)",
+				       LAUNCH_TIMEOUT_MS / 1000);
+		err_hint(&slot->err, "see with --timing which step is slow");
+	} else if (slot->m->sup.front.state == SUP_STOPPING) {
+		slot->failed = err_set(&slot->err, ERR_LAUNCH_LOST, EINTR,
+				       "launch the dyno: stopped meanwhile");
+	} else {
+		slot->failed = err_set(&slot->err, ERR_LAUNCH_LOST, EIO,
+				       "launch the dyno: it ended with status %d before the "
+				       "command ran",
+				       slot->init_status);
+	}
+}
+
+/* The kernel and bash say that a file cannot be executed; the file itself says why. */
+static void explain_end(struct slot *slot)
+{
+	const struct command *c = &slot->m->app->command;
+	const char *command = c->shell ? c->text : c->argv[0];
+	bool failed = slot->failed < 0;
+	char text[512];
+
+	if (failed && slot->err.kind != ERR_EXEC_PERM && slot->err.kind != ERR_EXEC_MISSING)
+		return;
+	if (!failed && !(c->shell && (slot->exit_code == 126 || slot->exit_code == 127)))
+		return;
+	if (explain_exec(&slot->m->app->slug, &slot->m->app->stack, command, text, sizeof(text)) ==
+	    0)
+		return;
+	if (failed)
+		err_hint(&slot->err, "%s", text);
+	else
+		tell_warning(slot->m, text);
+}
+
+static void finish_failure(struct slot *slot)
+{
+	if (!slot->failed)
+		launch_lost(slot);
+	slot->exit_code = dyno_err_exit_code(&slot->err);
+	gen_hint(&slot->gen, &slot->err);
+	if (slot->err.stage)
+		err_context(&slot->err, "launch step %s", step_name(slot->err.stage));
+}
+
+static void tell_gone(struct slot *slot)
+{
+	struct monitor *m = slot->m;
+	struct sup_event_info info = {.gen = slot->gen.id, .now_ms = clock_ms()};
+
+	slot->gone = false;
+	if (try_copy(slot))
+		return;
+	look_stop(slot);
+	loop_timer_disarm(&m->loop, slot->launch_timer);
+	if (m->plan->supervised)
+		output_drain(&slot->output, MONITOR_DRAIN_MS);
+	info.jitter = chance();
+	if (slot->started) {
+		find_status(slot);
+		info.event = SUP_EXIT;
+		info.exit_code = slot->exit_code;
+		info.signal = slot->signal;
+		info.oom = slot->signal == SIGKILL && was_oom(slot);
+	} else {
+		finish_failure(slot);
+		info.event = SUP_LAUNCH_ERR;
+		info.timed_out = slot->timed_out;
+	}
+	explain_end(slot);
+	mon_feed(m, &info);
+}
+
+/* The first launch's failure is the starter's answer; the slot must still have it. */
+static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
+{
+	tell_end(m, slot, reason);
+	m->have_last = true;
+	m->last = (struct dyno_outcome){
+		.exit_code = slot->exit_code,
+		.signal = slot->signal,
+		.reason = sup_reason_name(reason),
+		.port = slot->gen.port,
+		.up_ms = slot->started ? slot->up_ms : 0,
+	};
+}
+
+static void discard(struct monitor *m, struct slot *slot)
+{
+	bool keeps_error = slot->failed < 0;
+
+	if (keeps_error)
+		report(m, &slot->err);
+	output_close(&slot->output);
+	gen_done(&slot->gen);
+	*slot = (struct slot){
+		.m = m,
+		.output = OUTPUT_INIT,
+		.look_timer = slot->look_timer,
+		.launch_timer = slot->launch_timer,
+		.failed = keeps_error ? slot->failed : 0,
+		.err = slot->err,
+	};
+}
+
+/* ---- what the table decides ----------------------------------------------------------------- */
+
+static const char *strict_cause(const struct monitor *m)
+{
+	return m->app->opts->port ? "both would need the port given by --port" : "";
+}
+
+static void say(struct monitor *m, const struct sup_do *what)
+{
+	const struct slot *slot = slot_of(m, what->gen);
+	char command[LINE_BYTES] __attribute__((uninitialized));
+	char signal_name[SIGNAME_BYTES];
+	char cause[256] = "";
+	struct line_args args = {
+		.command = "",
+		.stop_signal = signame_text(m->app->stop_signal, signal_name),
+		.stop_main_only = m->app->stop_scope != INIT_SCOPE_ALL,
+		.boot_timeout_ms = m->sup.policy.boot_timeout_ms,
+		.grace_ms = m->sup.policy.grace_ms,
+		.launch_timeout_ms = LAUNCH_TIMEOUT_MS,
+		.status = slot ? slot->exit_code : 0,
+		.port = slot ? slot->gen.port : 0,
+		.text = cause,
+	};
+
+	if (what->line == LINE_STATE) {
+		tell_change(m, what->from, what->to);
 		return;
 	}
-	m->asked_stop = true;
-	loop_timer_disarm(&m->loop, m->look_timer);
-	loop_timer_disarm(&m->loop, m->boot_timer);
-	monitor_line(m->plan, LINE_STOP, &(struct line_args){.stop_signal = "SIGTERM"});
-	if (launch_signal(m->launch, SIGTERM, INIT_SCOPE_ALL) < 0 && !m->exited)
-		kill_all(m); /* no dyno-init to ask */
-	loop_timer_arm(&m->loop, m->grace_timer, clock_ms() + m->plan->grace_ms);
+	if (what->line == LINE_START)
+		args.command = str_escape(command, sizeof(command), m->app->command.text);
+	if (what->line == LINE_STRICT)
+		args.text = strict_cause(m);
+	if (what->line == LINE_BOOT_CAUSE) {
+		if (slot)
+			(void)look_binds(slot, cause, sizeof(cause)); /* the text is the answer */
+		if (!cause[0])
+			return;
+	}
+	tell_line(m, what->line, &args);
+}
+
+static void send_stop(struct slot *slot, int sig, enum init_scope scope)
+{
+	look_stop(slot);
+	/* No dyno-init to ask: nobody inside could hear of it. */
+	if (launch_signal(&slot->gen.launch, sig, scope) < 0 && !slot->exited)
+		(void)launch_kill(&slot->gen.launch);
+}
+
+static void obey_one(struct monitor *m, const struct sup_do *what)
+{
+	struct slot *slot = slot_of(m, what->gen);
+
+	if (what->action == SUP_LOG) {
+		say(m, what);
+		return;
+	}
+	if (what->action == SUP_LAUNCH) {
+		/* Whoever finds what a monitor that is killed now leaves must know what it was. */
+		if (m->plan->supervised)
+			tell_state_file(m);
+		do_launch(m, what->gen);
+		return;
+	}
+	if (!slot)
+		return;
+	switch (what->action) {
+	case SUP_TERM:
+		send_stop(slot, m->app->stop_signal, m->app->stop_scope);
+		break;
+	case SUP_HANGUP:
+		(void)launch_signal(&slot->gen.launch, SIGHUP, INIT_SCOPE_ALL); /* R16 tells */
+		break;
+	case SUP_KILL:
+		look_stop(slot);
+		(void)launch_kill(&slot->gen.launch); /* already gone is what was wanted */
+		break;
+	case SUP_RECORD:
+		bury(m, slot, what->reason);
+		break;
+	case SUP_DISCARD:
+		discard(m, slot);
+		break;
+	case SUP_LOG:
+	case SUP_LAUNCH:
+	case _SUP_ACTION_MAX:
+		break;
+	}
+}
+
+static void obey(struct monitor *m, const struct sup_decision *d)
+{
+	uint32_t i;
+
+	if (d->n > 0)
+		m->dirty = true;
+	for (i = 0; i < d->n; i++)
+		obey_one(m, &d->list[i]);
+}
+
+void mon_feed(struct monitor *m, const struct sup_event_info *info)
+{
+	struct sup_decision d = sup_step(&m->sup, info);
+
+	obey(m, &d);
+}
+
+void mon_event(struct monitor *m, enum sup_event event, uint32_t gen)
+{
+	const struct sup_event_info info = {
+		.event = event,
+		.gen = gen,
+		.now_ms = clock_ms(),
+		.jitter = chance(),
+	};
+
+	mon_feed(m, &info);
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static bool tell_all_gone(struct monitor *m)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(m->slots); i++) {
+		if (m->slots[i].used && m->slots[i].gone) {
+			tell_gone(&m->slots[i]);
+			any = true;
+		}
+	}
+	return any;
+}
+
+static bool feed_due(struct monitor *m)
+{
+	struct sup_event_info info = {0};
+
+	if (!sup_due(&m->sup, clock_ms(), &info))
+		return false;
+	info.jitter = chance();
+	mon_feed(m, &info);
+	return true;
+}
+
+void mon_settle(struct monitor *m)
+{
+	while (tell_all_gone(m) || feed_due(m))
+		;
+	loop_timer_arm(&m->loop, m->sup_timer, sup_deadline(&m->sup));
+	if (sup_idle(&m->sup))
+		m->loop.quit = true;
+	/* Before the command runs there is nothing to tell that the place itself does not. */
+	else if (m->dirty && (m->ran || m->sup.launches > 1))
+		tell_state_file(m);
+	m->dirty = false;
+}
+
+static void on_deadline(struct loop *loop, void *data)
+{
+	(void)loop;
+	mon_settle(data);
+}
+
+static void stop(struct monitor *m, bool at_once)
+{
+	const struct sup_event_info info = {
+		.event = SUP_STOP,
+		.now_ms = clock_ms(),
+		.at_once = at_once,
+	};
+
+	mon_feed(m, &info);
 }
 
 static void on_signal(struct loop *loop, int fd, short revents, void *data)
 {
 	struct monitor *m = data;
+	struct slot *slot = mon_front(m);
 	struct signalfd_siginfo si;
+	int sig;
 
 	(void)loop;
 	(void)revents;
 	if (fd_read_full(fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
 		return;
-	if (si.ssi_signo == SIGTERM)
-		stop(m);
-	else
-		(void)launch_signal(m->launch, (int)si.ssi_signo, INIT_SCOPE_GROUP);
+	sig = (int)si.ssi_signo;
+	if (sig == SIGTERM || (sig == SIGINT && m->plan->supervised))
+		stop(m, m->sup.front.state == SUP_STOPPING); /* asked twice: now */
+	else if (slot && !m->plan->supervised)
+		(void)launch_signal(&slot->gen.launch, sig, INIT_SCOPE_GROUP);
+	mon_settle(m);
 }
 
-static void on_launch_timeout(struct loop *loop, void *data)
+static void on_keeper_gone(struct loop *loop, int fd, short revents, void *data)
 {
 	struct monitor *m = data;
+	char byte;
 
-	(void)loop;
-	m->timed_out = true;
-	kill_all(m);
+	/* Whatever is written there means nothing; the end does. */
+	if (!(revents & (POLLHUP | POLLERR)) && read(fd, &byte, sizeof(byte)) > 0)
+		return;
+	loop_remove(loop, fd);
+	stop(m, false);
+	mon_settle(m);
 }
 
-/* ---- the end ------------------------------------------------------------------------------ */
-
-static bool was_oom(const struct monitor *m)
+static int add_sources(struct monitor *m)
 {
-	uint64_t kills = 0;
+	const struct monitor_plan *plan = m->plan;
+	int r = loop_add(&m->loop, plan->signal_fd, POLLIN, on_signal, m);
 
-	if (!m->launch->cgroups || m->launch->leaf.kind == CGROUP_NONE)
-		return false;
-	return cgroup_leaf_oom_kills(m->launch->cgroups, m->launch->leaf_name, &kills) == 0 &&
-	       kills > 0;
-}
-
-static void conclude(struct monitor *m, struct dyno_outcome *ret)
-{
-	int sig = 0;
-	int code;
-
-	if (m->exited && WIFEXITED(m->wait_status)) {
-		code = WEXITSTATUS(m->wait_status);
-	} else {
-		sig = m->exited ? WTERMSIG(m->wait_status) : SIGKILL;
-		code = 128 + sig;
-	}
-	ret->exit_code = code;
-	ret->signal = sig;
-	ret->reason = sig ? "signal" : "exit";
-	ret->up_ms = clock_ms() - m->started_ms;
-	if (m->boot_timeout)
-		ret->reason = "boot-timeout";
-	else if (m->asked_stop)
-		ret->reason = "stop";
-	else if (sig == SIGKILL && was_oom(m))
-		ret->reason = "oom";
-}
-
-static void log_end(const struct monitor *m, const struct dyno_outcome *out)
-{
-	const char *last = m->asked_stop ? "down" : m->plan->formation ? "crashed" : "complete";
-
-	monitor_line(m->plan, LINE_EXITED, &(struct line_args){.status = out->exit_code});
-	state_line(m->plan, state_word(m->state), last);
-}
-
-/* No word of a command that ran: what became of the launch? */
-static int launch_lost(struct monitor *m)
-{
-	if (m->timed_out || m->init_status == LAUNCH_EXIT_DEADLINE) {
-		err_set(m->err, ERR_LAUNCH_TIMEOUT, ETIMEDOUT,
-			"launch the dyno within %u seconds (R99)", LAUNCH_TIMEOUT_MS / 1000);
-		err_hint(m->err, "see with --timing which step is slow");
-		return -ETIMEDOUT;
-	}
-	if (m->asked_stop)
-		return err_set(m->err, ERR_LAUNCH_LOST, EINTR,
-			       "launch the dyno: stopped meanwhile");
-	return err_set(m->err, ERR_LAUNCH_LOST, 0,
-		       "launch the dyno: it ended with status %d before the command ran",
-		       m->init_status);
-}
-
-static int watch(struct monitor *m, int signal_fd)
-{
-	int r;
-
-	loop_init(&m->loop);
-	m->look_timer = loop_timer_add(&m->loop, look, m);
-	m->boot_timer = loop_timer_add(&m->loop, on_boot_timeout, m);
-	m->grace_timer = loop_timer_add(&m->loop, on_grace_over, m);
-	m->launch_timer = loop_timer_add(&m->loop, on_launch_timeout, m);
-	loop_timer_arm(&m->loop, m->launch_timer, clock_ms() + LAUNCH_TIMEOUT_MS);
-	r = loop_add(&m->loop, m->launch->channel_fd, POLLIN, on_channel, m);
+	if (r == 0 && plan->keep_fd >= 0)
+		r = loop_add(&m->loop, plan->keep_fd, POLLIN, on_keeper_gone, m);
 	if (r == 0)
-		r = loop_add(&m->loop, m->launch->pidfd, POLLIN, on_gone, m);
-	if (r == 0)
-		r = loop_add(&m->loop, signal_fd, POLLIN, on_signal, m);
-	if (r == 0)
-		r = loop_run(&m->loop);
+		r = ctl_serve(&m->ctl, &m->loop, control, m);
 	return r;
 }
 
-int monitor_run(const struct monitor_plan *plan, struct launch *launch, int signal_fd,
-		struct dyno_outcome *ret, struct dyno_err *err)
+static void add_timers(struct monitor *m)
 {
-	struct monitor m = {
-		.plan = plan,
-		.launch = launch,
-		.state = MONITOR_STARTING,
-		.started_ms = clock_ms(),
-		.err = err,
-	};
+	size_t i;
+
+	m->sup_timer = loop_timer_add(&m->loop, on_deadline, m);
+	for (i = 0; i < ARRAY_SIZE(m->slots); i++) {
+		m->slots[i].m = m;
+		m->slots[i].output = OUTPUT_INIT;
+		m->slots[i].look_timer = loop_timer_add(&m->loop, look_timer, &m->slots[i]);
+		m->slots[i].launch_timer =
+			loop_timer_add(&m->loop, on_launch_timeout, &m->slots[i]);
+	}
+}
+
+/* The first generation is prepared before anything is said of it: what is wrong with the caller's
+ * own wishes is his to hear, not the log's. */
+static int prepare(struct monitor *m, struct dyno_err *err)
+{
+	struct slot *first = &m->slots[0];
+	struct sup_policy policy;
 	int r;
 
-	r = watch(&m, signal_fd);
-	if (r < 0) {
-		(void)launch_kill(launch); /* it must not live on unwatched */
-		(void)proc_wait(launch->pidfd, &m.init_status);
-		return err_set(err, ERR_IO, -r, "watch the dyno %s", plan->dyno);
+	loop_init(&m->loop);
+	r = app_policy(m->app, m->plan->supervised, &policy, err);
+	add_timers(m);
+	if (r == 0)
+		r = ctl_open(&m->ctl, m->app->place.dir_fd, err);
+	if (r < 0)
+		return r;
+	sup_init(&m->sup, &policy);
+	first->used = true;
+	gen_init(&first->gen, m->app, 1);
+	first->gen.timing = m->plan->timing;
+	r = gen_prepare(&first->gen, err);
+	if (r < 0)
+		gen_done(&first->gen);
+	return r;
+}
+
+static int run(struct monitor *m)
+{
+	struct sup_decision d;
+	int r = add_sources(m);
+
+	if (r < 0)
+		return r;
+	d = sup_start(&m->sup, clock_ms(), chance());
+	obey(m, &d);
+	mon_settle(m);
+	return m->loop.quit ? 0 : loop_run(&m->loop);
+}
+
+/* The loop itself has failed: nothing may live on unwatched. */
+static void abandon(struct monitor *m)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(m->slots); i++) {
+		struct slot *slot = &m->slots[i];
+
+		if (!slot->used)
+			continue;
+		if (slot->gen.launch.pidfd >= 0) {
+			(void)launch_kill(&slot->gen.launch);
+			(void)proc_wait(slot->gen.launch.pidfd, &slot->init_status);
+		}
+		discard(m, slot);
 	}
-	if (m.failed)
-		return m.failed;
-	if (!m.started)
-		return launch_lost(&m);
-	conclude(&m, ret);
-	log_end(&m, ret);
-	return 0;
+}
+
+/* What it has put into the place: an empty one is removed by one call. */
+static void forget_files(const struct monitor *m)
+{
+	int fd = m->app->place.dir_fd;
+
+	(void)unlinkat(fd, STATEFILE_NAME, 0); /* not there where the command never ran */
+	if (m->plan->supervised)
+		(void)unlinkat(fd, PLACE_SPEC, 0); /* state_release() finds what stays */
+}
+
+int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struct dyno_err *err)
+{
+	struct monitor m = {.plan = plan, .app = plan->app, .ctl = CTL_INIT};
+	int r;
+
+	statefile_boot_id(m.boot_id);
+	m.start_time = statefile_start_time(getpid());
+	r = prepare(&m, err);
+	if (r < 0) {
+		report(&m, err);
+		ctl_close(&m.ctl);
+		return r;
+	}
+	r = run(&m);
+	if (r < 0) {
+		err_set(err, ERR_IO, -r, "watch the dyno %s", m.app->place.dyno);
+		abandon(&m);
+	} else if (!m.ran) {
+		r = m.slots[0].failed;
+		*err = m.slots[0].err;
+	} else {
+		*ret = m.last;
+	}
+	tell_over(&m);
+	control_done(&m);
+	ctl_close(&m.ctl);
+	forget_files(&m);
+	return r;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * monitor.h - watches one launched dyno until its last process is gone: what dyno-init says, who
- * listens on $PORT, the caller's signals, the deadlines.  It decides nothing about restarts.
+ * monitor.h - keeps one dyno, from its first launch until it has come to rest: it feeds the pure
+ * table of model/supervise.h with what happens, and does what that decides.  It is the only parent
+ * of the dyno's processes, and everything it holds goes with it.
  */
 #ifndef DYNO_MONITOR_H
 #define DYNO_MONITOR_H
@@ -11,9 +12,8 @@
 
 #include <dyno.h>
 
-#include "base/loop.h"
-#include "engine/launch.h"
-#include "model/lines.h"
+#include "engine/app.h"
+#include "engine/output.h"
 
 /* How often a booting web dyno is looked at: often at first, since `up` is the answer to a human;
  * a look costs about 10 us. Source: contract 6.2 saw 45 ms */
@@ -22,54 +22,64 @@
 /* When the looks slow down, and how often the wrong binds are looked for. */
 #define MONITOR_LOOK_SLOW_AFTER_MS 2000U
 #define MONITOR_EXPLAIN_MS	   500U
-
-enum monitor_state { MONITOR_STARTING, MONITOR_UP, MONITOR_STOPPING };
+/* How long output is read after the last process has gone: only a descriptor that was handed out
+ * of the dyno can keep the pipe open. Source: own choice */
+#define MONITOR_DRAIN_MS 1000U
 
 /**
  * struct monitor_plan - what to do with it; borrowed.
- * @dyno: name for the log's source
- * @command: text for the log
- * @formation: a process type: it has crashed when it ends; else a one-off, which completes
- * @web: `up` means that $PORT is listened on, within @boot_timeout_ms
- * @port: $PORT
- * @listen_fd: asks about the host's network namespace; negative: the launch hands one out
- * @listen_uid: owner of the dyno's sockets, or LISTEN_ANY_UID
- * @explain: sockets of @listen_uid are the dyno's alone, so that a wrong bind can be named
- * @boot_timeout_ms, @grace_ms: see struct dyno_run_opts
- * @log, @log_data, @log_source: see struct dyno_run_opts
+ * @app: found, with its place held
+ * @supervised: it is restarted by its policy, its output goes to @sink, its events are kept; else
+ *              it is a run in the foreground on the caller's own terminal or files
+ * @signal_fd: signalfd: TERM (and, if supervised, INT) stops, others are passed on
+ * @keep_fd: the dyno is stopped when the other end is closed; negative: none
+ * @report_fd: where the first launch's end is told, see monitor_report(); negative: none
+ * @sink: of lines, if supervised
+ * @log, @log_data: of platform lines, if not
+ * @timing: may be NULL
  */
 struct monitor_plan {
-	const char *dyno;
-	const char *command;
-	bool formation;
-	bool web;
-	uint16_t port;
-	int listen_fd;
-	uint32_t listen_uid;
-	bool explain;
-	uint64_t boot_timeout_ms;
-	uint64_t grace_ms;
+	struct app *app;
+	bool supervised;
+	int signal_fd;
+	int keep_fd;
+	int report_fd;
+	struct sink *sink;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *log_data;
-	const char *log_source;
+	struct dyno_timing *timing;
 };
 
-/** monitor_line() - one line of the platform. @args: see line_format() */
-void monitor_line(const struct monitor_plan *plan, enum line_id id, const struct line_args *args);
-
-/** monitor_warn() - a line of warning. @text: escaped already where its origin is unknown */
-void monitor_warn(const struct monitor_plan *plan, const char *text);
-
 /**
- * monitor_run() - until the dyno is gone.
- * @launch: started
- * @signal_fd: the caller's signals
- * @ret: exit_code, signal, reason and up_ms are set when the command ran
+ * monitor_run() - until no process of the dyno lives and no start is planned.
+ * @ret: exit_code, signal, reason, port and up_ms of the last end, when the command ever ran
  *
- * Return: 0 when the command ran, however it ended; -errno when it could not be started, with the
+ * Return: 0 when the command ran, however it ended; -errno when it never could be started, with the
  * class and stage of the failure.
  */
-int monitor_run(const struct monitor_plan *plan, struct launch *launch, int signal_fd,
-		struct dyno_outcome *ret, struct dyno_err *err);
+int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struct dyno_err *err);
+
+/*
+ * Descriptors that dyno-monitor is started with, from 0 on.  Those of no use are
+ * /dev/null.
+ */
+enum monitor_fd {
+	MONITOR_FD_PLACE = 3, /* the dyno's place, locked */
+	MONITOR_FD_REPORT,    /* takes one struct monitor_report */
+	MONITOR_FD_LOG,	      /* lines of app and platform */
+	MONITOR_FD_KEEP,      /* its end is the dyno's */
+	MONITOR_FD_EVENTS,    /* events as lines of JSON */
+	_MONITOR_FD_MAX,
+};
+
+/**
+ * struct monitor_report - one packet from a monitor to who started it.
+ * @failed: @err says why; else the command was executed
+ */
+struct monitor_report {
+	uint32_t failed;
+	uint32_t reserved;
+	struct dyno_err err;
+};
 
 #endif

@@ -358,24 +358,30 @@ int state_tag(int run_fd, char tag[STATE_TAG_BYTES])
 	return 0;
 }
 
-void state_leaf_name(const char *app, const char *dyno, const char *tag, char *buf, size_t size)
+void state_adopt(int run_fd, const char *app, const char *dyno, int dir_fd, struct state *ret)
 {
-	str_fmt(buf, size, "%s@%s.%s", app, dyno, tag);
+	*ret = (struct state){.run_fd = run_fd, .dir_fd = dir_fd};
+	set_names(ret, app, dyno);
+}
+
+void state_leaf_name(const char *app, const char *dyno, uint32_t gen, const char *tag, char *buf,
+		     size_t size)
+{
+	str_fmt(buf, size, "%s@%s@%u.%s", app, dyno, gen, tag);
 }
 
 int state_leaf_split(const char *leaf, const char *tag, char app[STATE_NAME_BYTES],
 		     char dyno[STATE_NAME_BYTES])
 {
 	const char *at = strchr(leaf, '@');
-	size_t len = strlen(leaf);
-	size_t tail = strlen(tag) + 1;
+	const char *gen = at ? strchr(at + 1, '@') : NULL;
+	const char *dot = gen ? strchr(gen, '.') : NULL;
 
-	if (!at || len < tail || leaf[len - tail] != '.' || !str_eq(leaf + len - tail + 1, tag))
+	if (!dot || !str_eq(dot + 1, tag))
 		return -EINVAL;
-	if ((size_t)(at - leaf) >= STATE_NAME_BYTES || leaf + len - tail < at + 1 ||
-	    (size_t)(leaf + len - tail - at - 1) >= STATE_NAME_BYTES)
+	if (at - leaf >= (ptrdiff_t)STATE_NAME_BYTES || gen - at - 1 >= (ptrdiff_t)STATE_NAME_BYTES)
 		return -EINVAL;
 	str_fmt(app, STATE_NAME_BYTES, "%.*s", (int)(at - leaf), leaf);
-	str_fmt(dyno, STATE_NAME_BYTES, "%.*s", (int)(leaf + len - tail - at - 1), at + 1);
+	str_fmt(dyno, STATE_NAME_BYTES, "%.*s", (int)(gen - at - 1), at + 1);
 	return 0;
 }

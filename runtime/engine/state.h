@@ -57,6 +57,12 @@ int state_claim_type(int run_fd, const char *app, const char *type, struct state
 int state_claim_oneoff(int run_fd, const char *app, struct state *ret, bool *ret_remains,
 		       struct dyno_err *err);
 
+/**
+ * state_adopt() - a place whose lock was handed over with its descriptor.
+ * @dir_fd: becomes the state's
+ */
+void state_adopt(int run_fd, const char *app, const char *dyno, int dir_fd, struct state *ret);
+
 /** state_release() - remove the place and let go; the app's directory too when it was the last. */
 void state_release(struct state *state);
 
@@ -103,8 +109,10 @@ int state_take_dead(int run_fd, const char *app, const char *dyno, struct state 
  */
 int state_tag(int run_fd, char tag[STATE_TAG_BYTES]);
 
-/** state_leaf_name() - "APP@DYNO.TAG", the control group of a dyno. @buf: CGROUP_NAME_BYTES */
-void state_leaf_name(const char *app, const char *dyno, const char *tag, char *buf, size_t size);
+/** state_leaf_name() - "APP@DYNO@GEN.TAG", the control group of one start. @buf: CGROUP_NAME_BYTES
+ * @gen: 1, 2, ...: two starts of a dyno overlap, and none takes the group of another */
+void state_leaf_name(const char *app, const char *dyno, uint32_t gen, const char *tag, char *buf,
+		     size_t size);
 
 /** state_leaf_split() - the names back out of it. Return: 0; -EINVAL when it is none of @tag. */
 int state_leaf_split(const char *leaf, const char *tag, char app[STATE_NAME_BYTES],

@@ -67,7 +67,7 @@ heroku\[run.*\]: Starting process with command `*
 heroku\[run.*\]: State changed from starting to up
 heroku\[run.*\]: Stopping all processes with SIGTERM
 heroku\[run.*\]: Process exited with status 7
-heroku\[run.*\]: State changed from up to down
+heroku\[run.*\]: State changed from up to complete
 EOF2
 	begin "$(app -t 'worker: sleep 1000' term)" worker
 	up

@@ -21,7 +21,7 @@ setup() {
 	begin -q --scratch disk --name boot.2 "$SHAPES" 'echo on; sleep 1000'
 	says 10 on
 	run -0 dyno gc --run-dir "$BASE/run2"
-	[[ $output == *'scratch '*@boot.1.* ]]
+	[[ $output == *'scratch '*@boot.1@* ]]
 	[[ $output != *boot.2* ]]
 	[ "$(find "$BASE/data/scratch" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
 	kill "$pid"

@@ -238,16 +238,21 @@ static void state_take_dead__start_of_the_same_name__waits_for_the_collector(voi
 
 static void state_leaf_split__names__round_trip(void **state)
 {
-	static const char *const bad[] = {"app@web.1", "app@web.1.ffffffff", "web.1.01234567",
-					  "@.01234567x", ""};
+	static const char *const bad[] = {"app@web.1",
+					  "app@web.1.01234567",
+					  "app@web.1@1.ffffffff",
+					  "app@web.1@1",
+					  "web.1.01234567",
+					  "@@.01234567x",
+					  ""};
 	char leaf[256];
 	char app[STATE_NAME_BYTES];
 	char dyno[STATE_NAME_BYTES];
 	size_t i;
 
 	(void)state;
-	state_leaf_name("my.app", "web.1", "01234567", leaf, sizeof(leaf));
-	assert_string_equal(leaf, "my.app@web.1.01234567");
+	state_leaf_name("my.app", "web.1", 12, "01234567", leaf, sizeof(leaf));
+	assert_string_equal(leaf, "my.app@web.1@12.01234567");
 	assert_int_equal(state_leaf_split(leaf, "01234567", app, dyno), 0);
 	assert_string_equal(app, "my.app");
 	assert_string_equal(dyno, "web.1");

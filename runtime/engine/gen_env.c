@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * run_env.c - the environment of a run: the platform's facts, env files, flags, the terminal, the
+ * gen_env.c - the environment of a start: the platform's facts, env files, flags, the terminal, the
  * slug's own defaults (contract 3.1, 5.9).
  */
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
-#include "engine/run_internal.h"
+#include "engine/generation.h"
 #include "model/envfile.h"
 #include "model/environ.h"
 
@@ -38,40 +38,40 @@ static int add_env_file(struct env *env, const char *path, struct arena *arena,
 	return r;
 }
 
-static int add_terminal(struct run *run, struct env *env, struct dyno_err *err)
+static int add_terminal(const struct app *app, struct env *env, struct dyno_err *err)
 {
 	struct winsize ws = {0};
 
-	if (run->command.kind != COMMAND_ONEOFF)
+	if (app->command.kind != COMMAND_ONEOFF)
 		return 0;
 	(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &ws); /* no terminal: no size */
 	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
 }
 
-int run_make_environment(struct run *run, struct dyno_err *err)
+int gen_make_environment(struct generation *gen, struct dyno_err *err)
 {
 	const struct env_platform facts = {
-		.dyno = run->state.dyno,
-		.port = run->port,
-		.size = run->size,
+		.dyno = gen->app->place.dyno,
+		.port = gen->port,
+		.size = gen->app->size,
 	};
-	struct env env = {.arena = &run->arena};
+	struct env env = {.arena = &gen->arena};
 	struct rlimit stack = {0};
 	size_t i;
 	int r;
 
 	r = env_set_platform(&env, &facts, err);
-	for (i = 0; r == 0 && i < run->opts->n_env_files; i++)
-		r = add_env_file(&env, run->opts->env_files[i], &run->arena, err);
-	for (i = 0; r == 0 && i < run->opts->n_env; i++)
-		r = env_set_text(&env, run->opts->env[i], ENV_FLAG, err);
+	for (i = 0; r == 0 && i < gen->app->opts->n_env_files; i++)
+		r = add_env_file(&env, gen->app->opts->env_files[i], &gen->arena, err);
+	for (i = 0; r == 0 && i < gen->app->opts->n_env; i++)
+		r = env_set_text(&env, gen->app->opts->env[i], ENV_FLAG, err);
 	if (r == 0)
-		r = add_terminal(run, &env, err);
+		r = add_terminal(gen->app, &env, err);
 	if (r == 0)
-		r = env_set_pairs(&env, &run->slug.vars, ENV_SLUG, err);
+		r = env_set_pairs(&env, &gen->app->slug.vars, ENV_SLUG, err);
 	if (r < 0)
 		return r;
 	(void)getrlimit(RLIMIT_STACK, &stack); /* cannot fail for this limit */
-	return env_compile(&env, run->command.argv, env_limit_bytes(stack.rlim_cur), &run->arena,
-			   &run->envp, err);
+	return env_compile(&env, gen->app->command.argv, env_limit_bytes(stack.rlim_cur),
+			   &gen->arena, &gen->envp, err);
 }

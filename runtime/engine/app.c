@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/app.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/signame.h"
+#include "base/str.h"
+#include "engine/lost.h"
+#include "init/proto.h"
+
+/* Source: statfs(2), fuse_i.h; not in linux/magic.h of every release */
+#define FUSE_MAGIC 0x65735546
+
+/* Source: contract 8.10: the release phase runs in a one-off */
+#define TYPE_RELEASE "release"
+/* Source: contract 4.5 */
+#define TYPE_WEB "web"
+
+void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opts *opts)
+{
+	*app = (struct app){
+		.host = host,
+		.opts = opts,
+		.rootless = geteuid() != 0,
+		.run_fd = -EBADF,
+		.entry = STORE_ENTRY_INIT,
+		.stack = STACK_INIT,
+		.slug = SLUG_INIT,
+		.place = STATE_INIT,
+		.size = size_find(SIZE_DEFAULT),
+		.log_source = APP_LOG_SOURCE,
+	};
+}
+
+void app_done(struct app *app)
+{
+	if (app->have_cgroups)
+		cgroup_host_done(&app->cgroups);
+	state_release(&app->place);
+	slug_done(&app->slug);
+	stack_done(&app->stack);
+	store_entry_done(&app->entry);
+	arena_done(&app->arena);
+}
+
+/*
+ * Readable while a signal waits that ends a run.  Nobody takes the signal from it: after a launch
+ * the monitor does, before one it is left pending and ends the caller once all is given back.
+ */
+static int open_cancel(int *ret_fd, struct dyno_err *err)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return *ret_fd < 0 ? err_set(err, ERR_IO, errno, "look for signals") : 0;
+}
+
+int app_find_slug(struct app *app, struct dyno_err *err)
+{
+	_cleanup_close_ int cancel_fd = -EBADF;
+	struct store_request req = {
+		.source = app->opts->slug,
+		.checksum = app->opts->checksum,
+		.libexec_dir = app->host->libexec_dir,
+		.progress = app->host->progress,
+		.data = app->host->data,
+	};
+	int r;
+
+	if (app->opts->log_source)
+		app->log_source = app->opts->log_source;
+	r = host_run_dir(app->host, &app->run_fd, err);
+	if (r < 0)
+		return r;
+	r = host_store(app->host, &app->store, err);
+	if (r == 0)
+		r = open_cancel(&cancel_fd, err);
+	if (r < 0)
+		return r;
+	req.cancel_fd = cancel_fd;
+	r = store_acquire(app->store, &req, &app->entry, err);
+	if (r < 0)
+		return r;
+	return stack_acquire(app->store, app->opts->stack, &app->stack, err);
+}
+
+static bool is_slow_fs(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return false;
+	return fs.f_type == FUSE_MAGIC || fs.f_type == NFS_SUPER_MAGIC ||
+	       fs.f_type == SMB_SUPER_MAGIC || fs.f_type == V9FS_MAGIC ||
+	       fs.f_type == CEPH_SUPER_MAGIC;
+}
+
+static int find_stop(struct app *app, struct dyno_err *err)
+{
+	static const char *const scopes[] = {
+		[INIT_SCOPE_ALL] = "all", [INIT_SCOPE_GROUP] = "group", [INIT_SCOPE_MAIN] = "main"};
+	const char *want = app->opts->stop_scope ? app->opts->stop_scope : scopes[INIT_SCOPE_ALL];
+	int r;
+
+	app->stop_signal = SIGTERM;
+	if (app->opts->stop_signal) {
+		r = signame_parse(app->opts->stop_signal, err);
+		if (r < 0)
+			return r;
+		app->stop_signal = r;
+	}
+	for (app->stop_scope = 0; app->stop_scope < ARRAY_SIZE(scopes); app->stop_scope++)
+		if (str_eq(scopes[app->stop_scope], want))
+			return 0;
+	err_set(err, ERR_USAGE, 0, "no stop scope \"%s\"", want);
+	err_hint(err, "all, group or main");
+	return -EINVAL;
+}
+
+int app_find_command(struct app *app, struct dyno_err *err)
+{
+	const struct command_input in = {
+		.types = &app->slug.types,
+		.operands = app->opts->operands,
+		.n = app->opts->n_operands,
+		.argv_mode = app->opts->argv_mode,
+	};
+	int r;
+
+	/* An argv needs no types, so a broken Procfile is no hindrance to `-- bash`. */
+	r = slug_read(&app->entry, !app->opts->argv_mode, &app->arena, &app->slug, err);
+	if (r == 0)
+		r = command_compile(&in, &app->arena, &app->command, err);
+	if (r == 0)
+		r = find_stop(app, err);
+	if (r < 0)
+		return r;
+	app->formation =
+		app->command.kind == COMMAND_TYPE && !str_eq(app->command.type, TYPE_RELEASE);
+	app->web = app->formation && str_eq(app->command.type, TYPE_WEB);
+	app->slow_layers = is_slow_fs(app->slug.layer_fd) || is_slow_fs(app->stack.root_fd);
+	return 0;
+}
+
+int app_find_name(struct app *app, struct dyno_err *err)
+{
+	const char *given = app->opts->app;
+	int r;
+
+	if (given) {
+		r = name_check_app(given, err);
+		if (r < 0)
+			return r;
+		str_fmt(app->name, sizeof(app->name), "%s", given);
+		return 0;
+	}
+	r = name_app_from_slug(app->opts->slug, app->name, sizeof(app->name));
+	if (r < 0 && app->entry.digest[0])
+		r = name_app_from_slug(app->entry.digest, app->name, sizeof(app->name));
+	if (r < 0)
+		str_fmt(app->name, sizeof(app->name), "app");
+	return 0;
+}
+
+/* Without control groups a dyno still runs; doctor says what is missing. */
+static int settle_in(struct app *app, struct dyno_err *err)
+{
+	struct dyno_err ignored;
+	int r = state_tag(app->run_fd, app->tag);
+
+	if (r < 0)
+		return err_set(err, ERR_RUN_DIR, -r, "look at the run directory");
+	if (str_fmt(app->run_path, sizeof(app->run_path), "%s/%s/%s", app->host->run_dir, app->name,
+		    app->place.dyno) >= sizeof(app->run_path))
+		return err_set(err, ERR_RUN_DIR, ENAMETOOLONG, "name the dyno's directory");
+	app->have_cgroups = cgroup_host_open(CGROUP_ROOT, &app->cgroups, &ignored) == 0;
+	return 0;
+}
+
+static int claim(struct app *app, bool *ret_remains, struct dyno_err *err)
+{
+	const char *name = app->opts->name;
+	int r;
+
+	if (name) {
+		r = name_check_dyno(name, err);
+		return r < 0 ? r
+			     : state_claim(app->run_fd, app->name, name, &app->place, ret_remains,
+					   err);
+	}
+	if (app->command.kind == COMMAND_TYPE)
+		return state_claim_type(app->run_fd, app->name, app->command.type, &app->place,
+					ret_remains, err);
+	return state_claim_oneoff(app->run_fd, app->name, &app->place, ret_remains, err);
+}
+
+int app_claim(struct app *app, struct dyno_err *err)
+{
+	bool remains = false;
+	int r;
+
+	r = app_find_name(app, err);
+	if (r == 0)
+		r = claim(app, &remains, err);
+	if (r == 0 && remains)
+		r = lost_bury(app->host, &app->place, err);
+	return r < 0 ? r : settle_in(app, err);
+}
+
+int app_adopt(struct app *app, const char *dyno, int dir_fd, struct dyno_err *err)
+{
+	int r;
+
+	r = host_run_dir(app->host, &app->run_fd, err);
+	state_adopt(app->run_fd, app->opts->app, dyno, dir_fd, &app->place);
+	if (r == 0)
+		r = app_find_name(app, err);
+	return r < 0 ? r : settle_in(app, err);
+}
+
+/* ---- policy ------------------------------------------------------------------------------- */
+
+static int parse_words(const struct dyno_run_opts *o, struct sup_policy *p, struct dyno_err *err)
+{
+	int r = 0;
+
+	if (o->restart)
+		r = sup_restart_parse(o->restart, &p->restart, err);
+	if (r == 0 && o->exit_0)
+		r = sup_exit_0_parse(o->exit_0, &p->exit_0, err);
+	if (r == 0 && o->restart_order)
+		r = sup_order_parse(o->restart_order, &p->order, err);
+	if (r == 0 && o->backoff)
+		r = backoff_parse(o->backoff, &p->backoff, err);
+	if (r == 0 && o->cycle)
+		r = sup_cycle_parse(o->cycle, &p->cycle_ms, &p->cycle_spread_ms, err);
+	return r;
+}
+
+int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, struct dyno_err *err)
+{
+	const struct dyno_run_opts *o = app->opts;
+	struct sup_policy p;
+	int r;
+
+	sup_policy_default(&p);
+	r = parse_words(o, &p, err);
+	if (r < 0)
+		return r;
+	p.web = app->web;
+	p.oneoff = !app->formation;
+	if (o->boot_timeout_ms)
+		p.boot_timeout_ms = o->boot_timeout_ms;
+	if (o->grace_ms)
+		p.grace_ms = o->grace_ms;
+	if (!supervised) {
+		p.restart = SUP_RESTART_NEVER;
+		p.cycle_ms = 0;
+	}
+	/* Two of them cannot have the one port of the host at once. */
+	if (o->port && o->network == DYNO_NET_HOST && p.order == SUP_OVERLAP) {
+		p.order = SUP_STRICT;
+		p.forced = true;
+	}
+	*ret = p;
+	return 0;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * app.h - what is to be run, found out once and good for every start of one dyno: the slug and the
+ * stack, held by their locks, the command, the dyno's name and its place.  What differs from start
+ * to start (ids, port, root) is a generation's.
+ */
+#ifndef DYNO_APP_H
+#define DYNO_APP_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include <dyno.h>
+
+#include "base/arena.h"
+#include "engine/host.h"
+#include "engine/slug.h"
+#include "engine/state.h"
+#include "kernel/cgroup.h"
+#include "model/command.h"
+#include "model/name.h"
+#include "model/size.h"
+#include "model/supervise.h"
+#include "rootfs/stack.h"
+#include "rootfs/store.h"
+
+/* Source: contract 0.8 */
+#define APP_LOG_SOURCE "heroku"
+
+/**
+ * struct app - all of one dyno that outlives its starts.
+ * @opts: settings, borrowed; those of a spec are merged in
+ * @formation: a process type that is kept up; else a one-off, which completes
+ * @web: `up` means that $PORT is listened on
+ * @slow_layers: a layer is on a file system that may block for long
+ * @name: of the app
+ * @tag: see state_tag()
+ * @run_path: the dyno's own directory
+ * @stop_signal, @stop_scope: how it is asked to go
+ * @log_source: tag of the platform's lines
+ */
+struct app {
+	struct dyno_host *host;
+	const struct dyno_run_opts *opts;
+	struct arena arena;
+	bool rootless;
+	int run_fd;
+	struct store *store;
+	struct store_entry entry;
+	struct stack stack;
+	struct slug slug;
+	struct command command;
+	bool formation;
+	bool web;
+	bool slow_layers;
+	const struct dyno_size *size;
+	struct cgroup_host cgroups;
+	bool have_cgroups;
+	int stop_signal;
+	uint32_t stop_scope;
+	const char *log_source;
+
+	char name[NAME_BYTES];
+	char tag[STATE_TAG_BYTES];
+	char run_path[PATH_MAX];
+	struct state place;
+};
+
+/** app_init() - nothing found yet. @opts: borrowed until app_done() */
+void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opts *opts);
+
+/**
+ * app_find_slug() - acquire slug and stack.  Errors: those of store_acquire(), stack_acquire(),
+ * ERR_RUN_DIR, ERR_STORE_IO.
+ */
+int app_find_slug(struct app *app, struct dyno_err *err);
+
+/** app_find_command() - read the slug's types and compile the command.
+ * Errors: those of slug_read(), command_compile(), ERR_USAGE for a stop signal or scope. */
+int app_find_command(struct app *app, struct dyno_err *err);
+
+/** app_find_name() - the app's name: as given, or from the slug's. Errors: ERR_NAME. */
+int app_find_name(struct app *app, struct dyno_err *err);
+
+/**
+ * app_claim() - take the dyno's place, and clear away what a dead monitor left there.
+ * Errors: those of state_claim().
+ */
+int app_claim(struct app *app, struct dyno_err *err);
+
+/**
+ * app_adopt() - the place is held already, by the lock on @dir_fd, which becomes the app's; it may
+ * come before all others.  Errors: ERR_NAME, ERR_RUN_DIR.
+ */
+int app_adopt(struct app *app, const char *dyno, int dir_fd, struct dyno_err *err);
+
+/**
+ * app_policy() - how the dyno is kept, from its settings.
+ * @supervised: false: a run in the foreground, which is never restarted
+ * Errors: ERR_USAGE for a word that means nothing.
+ */
+int app_policy(const struct app *app, bool supervised, struct sup_policy *ret,
+	       struct dyno_err *err);
+
+/** app_done() - give everything back, the place last; half-found ones are fine. */
+void app_done(struct app *app);
+
+#endif

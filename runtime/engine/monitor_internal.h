@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
+ * decisions do), monitor_look.c (who listens), monitor_tell.c (lines, events, the state file,
+ * records) and monitor_ctl.c (requests from outside).
+ */
+#ifndef DYNO_MONITOR_INTERNAL_H
+#define DYNO_MONITOR_INTERNAL_H
+
+#include "engine/ctl.h"
+#include "engine/generation.h"
+#include "engine/join.h"
+#include "engine/monitor.h"
+#include "engine/output.h"
+#include "engine/statefile.h"
+#include "model/lines.h"
+#include "model/supervise.h"
+
+/* Processes that were put into the dyno from outside, at once. Source: own choice */
+#define MONITOR_EXECS_MAX 16U
+
+struct monitor;
+
+/**
+ * struct slot - a generation and what the monitor knows of it.
+ * @used: prepared, launched or not buried yet
+ * @started, @exited, @wait_status: what dyno-init has told
+ * @init_status: exit code of dyno-init, 128 + signal
+ * @failed, @err: -errno of a failed launch or exec
+ * @timed_out: the launch itself did
+ * @gone: its last process is gone, and the table has not been told yet
+ * @exit_code, @signal: of the command, for caller and records
+ * @explain_at_ms, @warned: the last wrong bind that was named, and when to look again
+ */
+struct slot {
+	struct monitor *m;
+	struct generation gen;
+	struct output output;
+	bool used;
+	bool started;
+	bool exited;
+	bool timed_out;
+	bool gone;
+	int wait_status;
+	int init_status;
+	int failed;
+	int exit_code;
+	int signal;
+	int look_timer;
+	int launch_timer;
+	uint64_t launched_us;
+	uint64_t started_ms;
+	uint64_t explain_at_ms;
+	uint64_t up_ms;
+	struct dyno_err err;
+	char warned[256];
+};
+
+/** struct monitor_exec - one process that joined, and who asked for it. */
+struct monitor_exec {
+	struct monitor *m;
+	struct join join;
+	uint64_t client;
+	bool used;
+	bool executed;
+};
+
+/**
+ * struct monitor - see monitor.h.
+ * @slots: up to two generations, in no order
+ * @last: of the last end
+ * @told: what state.json says
+ * @dirty: and it is no longer true
+ */
+struct monitor {
+	const struct monitor_plan *plan;
+	struct app *app;
+	struct loop loop;
+	struct sup sup;
+	struct slot slots[2];
+	struct ctl ctl;
+	struct monitor_exec execs[MONITOR_EXECS_MAX];
+	int sup_timer;
+	bool reported;
+	bool ran;
+	bool dirty;
+	bool ended;
+	struct dyno_outcome last;
+	bool have_last;
+	char boot_id[40];
+	uint64_t start_time;
+};
+
+/** mon_feed() - one event through the table, and what it decides. */
+void mon_feed(struct monitor *m, const struct sup_event_info *info);
+
+/** mon_event() - the same, of a generation or (gen 0) of the dyno, now. */
+void mon_event(struct monitor *m, enum sup_event event, uint32_t gen);
+
+/** mon_settle() - at the end of each callback: what is pending, deadlines, the state file. */
+void mon_settle(struct monitor *m);
+
+/** mon_front() - the slot of the front generation; NULL: none is held. */
+struct slot *mon_front(struct monitor *m);
+
+/* ---- monitor_look.c ---- */
+
+/** look_start() - the command runs: from now on it is looked whether it listens. */
+void look_start(struct slot *slot);
+void look_stop(struct slot *slot);
+
+/** look_timer() - the timer's function. */
+void look_timer(struct loop *loop, void *data);
+
+/** look_binds() - what the dyno listens on, where that is not what was expected.
+ * Return: listeners in all; @text is empty where there is nothing to say. */
+unsigned int look_binds(const struct slot *slot, char *text, size_t size);
+
+/* ---- monitor_tell.c ---- */
+
+/** tell_line() - one line of the platform, and its event. */
+void tell_line(struct monitor *m, enum line_id id, const struct line_args *args);
+
+/** tell_warning() - a line of warning. @text: escaped already where its origin is unknown */
+void tell_warning(struct monitor *m, const char *text);
+
+/** tell_change() - the line and the event of a change of state. */
+void tell_change(struct monitor *m, enum sup_state from, enum sup_state to);
+
+/** tell_launch() - the event of a launch, or of an execution. @what: "launch", "exec" */
+void tell_launch(struct monitor *m, const struct slot *slot);
+
+/** tell_end() - the receipt, the record and the event of a generation that is gone.
+ * @state: what came of the dyno by it */
+void tell_end(struct monitor *m, struct slot *slot, enum sup_reason reason);
+
+/** tell_over() - the last event. */
+void tell_over(struct monitor *m);
+
+/** tell_facts() - what is known now. @ret: strings live as long as the monitor */
+void tell_facts(struct monitor *m, struct dyno_facts *ret);
+
+/** tell_inspect() - all of it as JSON. */
+void tell_inspect(struct monitor *m, struct sbuf *b);
+
+/** tell_now() - the first event of a new watcher: the state. */
+void tell_now(struct monitor *m, struct sbuf *b);
+
+/** tell_state_file() - write state.json. */
+void tell_state_file(struct monitor *m);
+
+/* ---- monitor_ctl.c ---- */
+
+/** control() - obey one request, see ctl_fn. */
+int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct dyno_err *err);
+
+/** control_done() - end what joined the dyno. */
+void control_done(struct monitor *m);
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * monitor_tell.c - what a monitor says: the platform's lines, events for programs, state.json for
+ * those who list, and one exit record a generation.
+ */
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/signame.h"
+#include "base/str.h"
+#include "base/timetext.h"
+#include "engine/monitor_internal.h"
+#include "engine/receipt.h"
+#include "engine/record.h"
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* The description behind the caller's descriptor is his: it is not made non-blocking, so only as
+ * much is written as a pipe takes at once. */
+static void write_events(int fd, const char *json, size_t len)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	char line[PIPE_BUF];
+
+	if (len + 1 > sizeof(line) || poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+		return; /* a reader that is slow or gone misses it; the records have it */
+	memcpy(line, json, len);
+	line[len] = '\n';
+	if (write(fd, line, len + 1) < 0)
+		return; /* as above */
+}
+
+static bool is_heard(const struct monitor *m)
+{
+	size_t i;
+
+	if (m->plan->supervised || m->app->opts->events_fd > 0)
+		return true;
+	for (i = 0; i < ARRAY_SIZE(m->ctl.clients); i++)
+		if (m->ctl.clients[i].fd >= 0 && m->ctl.clients[i].watches)
+			return true;
+	return false;
+}
+
+static void begin(const struct monitor *m, struct sbuf *b, const char *event)
+{
+	json_open(b, NULL, '{');
+	json_u64(b, "schema", JSON_SCHEMA);
+	json_str(b, "event", event);
+	json_time(b, "time", time_now_us());
+	json_str(b, "app", m->app->name);
+	json_str(b, "dyno", m->app->place.dyno);
+}
+
+static void end(struct monitor *m, struct sbuf *b)
+{
+	json_close(b, '}');
+	if (sbuf_ok(b) < 0)
+		return; /* without memory nobody can be told */
+	ctl_event(&m->ctl, b->data, b->len);
+	if (m->app->opts->events_fd > 0)
+		write_events(m->app->opts->events_fd, b->data, b->len);
+	if (m->plan->supervised)
+		(void)record_event(m->app->store, m->app->name, b->data, b->len); /* a history */
+}
+
+/* ---- lines ---------------------------------------------------------------------------------- */
+
+static void log_line(struct monitor *m, const char *text)
+{
+	const char *dyno = m->app->place.dyno;
+
+	if (m->plan->supervised)
+		(void)sink_line(m->plan->sink, m->app->log_source, dyno, text, strlen(text));
+	else if (m->plan->log)
+		m->plan->log(m->plan->log_data, m->app->log_source, dyno, text);
+}
+
+void tell_line(struct monitor *m, enum line_id id, const struct line_args *args)
+{
+	__attribute__((uninitialized)) char text[LINE_BYTES];
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	(void)line_format(id, args, text, sizeof(text)); /* a longer one is cut, as any record */
+	log_line(m, text);
+	if (id == LINE_STATE || !is_heard(m))
+		return;
+	begin(m, &b, "line");
+	json_str(&b, "line", line_name(id));
+	json_str(&b, "text", text);
+	end(m, &b);
+}
+
+void tell_warning(struct monitor *m, const char *text)
+{
+	tell_line(m, LINE_WARNING, &(struct line_args){.text = text});
+}
+
+void tell_change(struct monitor *m, enum sup_state from, enum sup_state to)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	tell_line(m, LINE_STATE,
+		  &(struct line_args){.from = sup_state_name(from), .to = sup_state_name(to)});
+	if (!is_heard(m))
+		return;
+	begin(m, &b, "state");
+	json_str(&b, "from", sup_state_name(from));
+	json_str(&b, "to", sup_state_name(to));
+	end(m, &b);
+}
+
+static void json_port(struct sbuf *b, uint16_t port)
+{
+	if (port)
+		json_u64(b, "port", port);
+	else
+		json_unknown(b, "port");
+}
+
+void tell_launch(struct monitor *m, const struct slot *slot)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	if (!is_heard(m))
+		return;
+	begin(m, &b, "launch");
+	json_u64(&b, "start", slot->gen.id);
+	json_u64(&b, "init_pid", (uint64_t)slot->gen.launch.pid);
+	json_port(&b, slot->gen.port);
+	end(m, &b);
+}
+
+void tell_over(struct monitor *m)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	if (!is_heard(m))
+		return;
+	begin(m, &b, "end");
+	json_str(&b, "state", sup_state_name(m->sup.front.state));
+	end(m, &b);
+}
+
+/* ---- facts ---------------------------------------------------------------------------------- */
+
+/* The time of day of a moment of the clock that deadlines are kept in. */
+static uint64_t time_of(uint64_t at_ms)
+{
+	uint64_t now_ms = clock_ms();
+	uint64_t now_us = time_now_us();
+
+	if (at_ms == SUP_NEVER)
+		return 0;
+	return at_ms >= now_ms ? now_us + (at_ms - now_ms) * 1000
+			       : now_us - (now_ms - at_ms) * 1000;
+}
+
+static void fill_front(struct monitor *m, struct dyno_facts *f)
+{
+	const struct slot *slot = mon_front(m);
+
+	if (!slot || !m->sup.front.live)
+		return;
+	f->info.init_pid = slot->gen.launch.pid;
+	f->info.port = slot->gen.port;
+	f->started_us = slot->launched_us;
+}
+
+void tell_facts(struct monitor *m, struct dyno_facts *ret)
+{
+	*ret = (struct dyno_facts){
+		.info = {.app = m->app->name,
+			 .name = m->app->place.dyno,
+			 .type = m->app->command.type,
+			 .state = sup_state_name(m->sup.front.state),
+			 .live = 1,
+			 .oneoff = m->sup.policy.oneoff,
+			 .monitor_pid = getpid(),
+			 .address = m->app->opts->network == DYNO_NET_HOST ? "127.0.0.1" : NULL,
+			 .restarts = sup_restarts(&m->sup),
+			 .crashes = m->sup.tally,
+			 .since_us = time_of(m->sup.front.since_ms),
+			 .exit_code = m->have_last ? m->last.exit_code : -1,
+			 .signal = m->have_last ? m->last.signal : 0,
+			 .reason = m->have_last ? m->last.reason : NULL,
+			 .next_try_us = time_of(m->sup.backoff_at_ms),
+			 .slug = m->app->opts->slug,
+			 .command = m->app->command.text},
+		.monitor_start = m->start_time,
+	};
+	str_fmt(ret->boot_id, sizeof(ret->boot_id), "%s", m->boot_id);
+	fill_front(m, ret);
+}
+
+void tell_state_file(struct monitor *m)
+{
+	struct dyno_facts facts;
+
+	tell_facts(m, &facts);
+	(void)statefile_write(m->app->place.dir_fd, &facts); /* a hint only */
+}
+
+void tell_now(struct monitor *m, struct sbuf *b)
+{
+	_cleanup_sbuf_ struct sbuf state = {0};
+	struct dyno_facts facts;
+
+	tell_facts(m, &facts);
+	statefile_format(&facts, &state);
+	begin(m, b, "now");
+	/* The members of the state stand beside the event's own. */
+	if (state.len > 2) {
+		sbuf_addc(b, ',');
+		sbuf_add(b, state.data + 1, state.len - 2);
+	}
+	json_close(b, '}');
+}
+
+static void inspect_generation(const struct slot *slot, struct sbuf *b)
+{
+	const struct generation *gen = &slot->gen;
+
+	json_open(b, NULL, '{');
+	json_u64(b, "start", gen->id);
+	json_u64(b, "init_pid", (uint64_t)gen->launch.pid);
+	json_port(b, gen->port);
+	json_u64(b, "uid", gen->uid);
+	json_u64(b, "host_uid", gen->app->rootless ? geteuid() : gen->base + gen->uid);
+	json_str(b, "hostname", gen->hostname);
+	json_str(b, "control_group", gen->launch.leaf.kind == CGROUP_NONE ? NULL : gen->leaf_name);
+	json_str(b, "scratch", gen->scratch.path ? gen->scratch.path : "tmpfs");
+	json_u64(b, "scratch_bytes", gen->spec.root.upper_bytes);
+	json_u64(b, "scratch_inodes", gen->spec.root.upper_inodes);
+	json_bool(b, "layer_copied", gen->copy.path != NULL);
+	json_u64(b, "memory_bytes", gen->spec.limits.memory_bytes);
+	json_u64(b, "processes", gen->spec.limits.pids);
+	json_time(b, "launched", slot->launched_us);
+	json_close(b, '}');
+}
+
+static void inspect_policy(const struct monitor *m, struct sbuf *b)
+{
+	const struct sup_policy *p = &m->sup.policy;
+	char signal_name[SIGNAME_BYTES];
+	size_t i;
+
+	json_open(b, "policy", '{');
+	json_str(b, "restart",
+		 p->oneoff || p->restart == SUP_RESTART_NEVER ? "never"
+		 : p->restart == SUP_RESTART_ALWAYS	      ? "always"
+							      : "on-failure");
+	json_str(b, "exit_0", p->exit_0 == SUP_EXIT_0_CRASH ? "crash" : "complete");
+	json_str(b, "restart_order", p->order == SUP_STRICT ? "strict" : "overlap");
+	json_u64(b, "boot_timeout_ms", p->boot_timeout_ms);
+	json_u64(b, "grace_ms", p->grace_ms);
+	json_u64(b, "cycle_ms", p->cycle_ms);
+	json_u64(b, "cycle_spread_ms", p->cycle_spread_ms);
+	json_str(b, "stop_signal", signame_text(m->app->stop_signal, signal_name));
+	json_str(b, "stop_scope", m->app->opts->stop_scope ? m->app->opts->stop_scope : "all");
+	json_str(b, "health", m->app->opts->health);
+	json_open(b, "backoff_ms", '[');
+	for (i = 0; i < p->backoff.n; i++)
+		json_u64(b, NULL, p->backoff.step_ms[i]);
+	json_close(b, ']');
+	json_close(b, '}');
+}
+
+void tell_inspect(struct monitor *m, struct sbuf *b)
+{
+	_cleanup_sbuf_ struct sbuf state = {0};
+	struct dyno_facts facts;
+	size_t i;
+
+	tell_facts(m, &facts);
+	statefile_format(&facts, &state);
+	if (state.len < 2)
+		return;
+	sbuf_add(b, state.data, state.len - 1); /* all but its last bracket */
+	json_str(b, "stack", m->app->stack.name);
+	json_str(b, "digest", m->app->entry.digest[0] ? m->app->entry.digest : NULL);
+	json_str(b, "network", m->app->opts->network == DYNO_NET_HOST ? "host" : "none");
+	json_bool(b, "rootless", m->app->rootless);
+	json_bool(b, "supervised", m->plan->supervised);
+	inspect_policy(m, b);
+	json_open(b, "starts", '[');
+	for (i = 0; i < ARRAY_SIZE(m->slots); i++)
+		if (m->slots[i].used)
+			inspect_generation(&m->slots[i], b);
+	json_close(b, ']');
+	json_close(b, '}');
+}
+
+/* ---- the end of a generation ---------------------------------------------------------------- */
+
+static void take_receipt(struct monitor *m, struct slot *slot, struct receipt *receipt)
+{
+	struct receipt_source sources[LAUNCH_UPPERS];
+	size_t n = gen_sources(&slot->gen, sources);
+	struct dyno_err ignored;
+
+	if (n == 0)
+		return;
+	/* What could be counted is told; a list that could not be kept is missed by diff alone. */
+	(void)receipt_take(m->app->store, m->app->name, m->app->place.dyno, sources, n, receipt,
+			   &ignored);
+}
+
+static void add_record(struct monitor *m, struct slot *slot, enum sup_reason reason,
+		       const struct receipt *receipt, const char *written)
+{
+	struct record record = {
+		.gen = slot->gen.id,
+		.ended_us = time_now_us(),
+		.up_ms = slot->started ? slot->up_ms : 0,
+		.written = written,
+		.files = receipt->totals.files,
+		.bytes = receipt->totals.bytes,
+		.manifest = receipt->manifest,
+	};
+	struct dyno_err ignored;
+
+	tell_facts(m, &record.facts);
+	record.facts.info.live = 0;
+	/* Of one that was replaced the dyno's state tells nothing. */
+	if (slot->gen.id != m->sup.front.id)
+		record.facts.info.state = sup_state_name(SUP_DOWN);
+	record.facts.info.exit_code = slot->exit_code;
+	record.facts.info.signal = slot->signal;
+	record.facts.info.reason = sup_reason_name(reason);
+	record.facts.info.port = slot->gen.port;
+	record.facts.info.init_pid = slot->gen.launch.pid;
+	record.facts.started_us = slot->launched_us;
+	(void)record_add(m->app->store, &record, &ignored); /* the event tells it too */
+}
+
+static void tell_exit(struct monitor *m, const struct slot *slot, enum sup_reason reason)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	begin(m, &b, "exit");
+	json_u64(&b, "start", slot->gen.id);
+	json_u64(&b, "exit_code", (uint64_t)slot->exit_code);
+	if (slot->signal)
+		json_u64(&b, "signal", (uint64_t)slot->signal);
+	else
+		json_unknown(&b, "signal");
+	json_str(&b, "reason", sup_reason_name(reason));
+	json_u64(&b, "up_ms", slot->started ? slot->up_ms : 0);
+	json_u64(&b, "restarts", sup_restarts(&m->sup));
+	if (!slot->started)
+		json_str(&b, "error", slot->err.msg);
+	end(m, &b);
+}
+
+static void tell_discard(struct monitor *m, const struct slot *slot, const struct receipt *receipt,
+			 const char *written)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	begin(m, &b, "discard");
+	json_u64(&b, "start", slot->gen.id);
+	json_str(&b, "text", written);
+	json_u64(&b, "files", receipt->totals.files);
+	json_u64(&b, "bytes", receipt->totals.bytes);
+	json_u64(&b, "dirs", receipt->totals.dirs);
+	json_u64(&b, "deleted", receipt->totals.deleted);
+	json_bool(&b, "cut", receipt->cut || receipt->totals.unread > 0);
+	end(m, &b);
+}
+
+void tell_end(struct monitor *m, struct slot *slot, enum sup_reason reason)
+{
+	static const struct receipt none;
+	struct receipt receipt = none;
+	char written[512] = "";
+
+	take_receipt(m, slot, &receipt);
+	if (slot->gen.launch.upper_fds[0] >= 0)
+		(void)upper_receipt_text(&receipt.totals, written, sizeof(written));
+	add_record(m, slot, reason, &receipt, written[0] ? written : NULL);
+	if (!is_heard(m))
+		return;
+	tell_exit(m, slot, reason);
+	if (written[0])
+		tell_discard(m, slot, &receipt, written);
+}
