@@ -131,7 +131,7 @@ unit: units ## run the unit tests of this build
 	$(Q)tests/run --unit $(UNIT_BINS)
 
 # ---- installation ----------------------------------------------------------------------------
-HELPERS := $(O)/dyno-unpack $(O)/dyno-pack
+HELPERS := $(O)/dyno-unpack $(O)/dyno-pack $(O)/dyno-monitor
 
 .PHONY: install
 install: all $(HELPERS) ## install below $(DESTDIR)$(prefix)

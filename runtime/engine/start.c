@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * start.c - dyno_start() and dyno_scale(): one monitor for each dyno of a formation.
+ *
+ * Whatever can be wrong with the slug is found here, where the caller hears of it.  Each place is
+ * taken here too, by a lock that its monitor inherits with the descriptor: from the first moment
+ * the dyno is somebody's, and no two calls start the same one.  What the monitor is to do stands in
+ * its place as spec.json, the same text that an orchestrator may hand in.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <dyno.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "engine/app.h"
+#include "engine/lost.h"
+#include "engine/monitor.h"
+#include "engine/place.h"
+#include "model/dynospec.h"
+#include "model/envfile.h"
+
+#define MONITOR_PROGRAM "dyno-monitor"
+/* Source: contract 4.5, 8.10: the release phase is no part of a formation */
+#define TYPE_RELEASE "release"
+/* Dynos of one type. Source: contract 6.13 has 255 at most for an app */
+#define COUNT_MAX 10000U
+
+struct pending {
+	struct pending *next;
+	char dyno[STATE_NAME_BYTES];
+	int report_fd;
+};
+
+struct start {
+	struct dyno_host *host;
+	struct dyno_start_opts opts;
+	struct arena arena;
+	struct app app;
+	char helper[PATH_MAX];
+	struct pending *first;
+	struct pending **last;
+	dyno_change_fn fn;
+	void *data;
+	int started;
+	int changes;
+};
+
+static void tell(struct start *s, const char *dyno, enum dyno_change change)
+{
+	s->changes++;
+	if (s->fn)
+		s->fn(s->data, s->app.name, dyno, change);
+}
+
+static int no_memory(struct dyno_err *err)
+{
+	return err_set(err, ERR_MEMORY, ENOMEM, "plan the formation");
+}
+
+/* ---- settings that do not depend on this process ------------------------------------------- */
+
+static int read_env_file(struct start *s, const char *path, struct env_pairs *ret,
+			 struct dyno_err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char *text;
+	size_t len;
+	int r;
+
+	if (fd < 0)
+		return err_set(err, ERR_ENV_SYNTAX, errno, "open the env file %s", path);
+	r = fd_read_all(fd, ENVFILE_MAX_BYTES, &s->arena, &text, &len);
+	if (r < 0)
+		return err_set(err, ERR_ENV_SYNTAX, -r, "read the env file %s", path);
+	r = envfile_parse(text, len, &s->arena, ret, err);
+	if (r < 0)
+		err_context(err, "%s", path);
+	return r;
+}
+
+/* Env files are the caller's: their content travels, before the vars that win over it. */
+static int resolve_env(struct start *s, struct dyno_err *err)
+{
+	struct dyno_run_opts *o = &s->opts.dyno;
+	struct env_pairs pairs[64] = {{0}};
+	const char **env;
+	size_t n = o->n_env;
+	size_t i;
+	size_t k;
+	size_t at = 0;
+	int r;
+
+	if (o->n_env_files == 0)
+		return 0;
+	if (o->n_env_files > ARRAY_SIZE(pairs))
+		return err_set(err, ERR_USAGE, E2BIG, "read %zu env files", o->n_env_files);
+	for (i = 0; i < o->n_env_files; i++) {
+		r = read_env_file(s, o->env_files[i], &pairs[i], err);
+		if (r < 0)
+			return r;
+		n += pairs[i].n;
+	}
+	env = arena_calloc(&s->arena, n, sizeof(*env));
+	if (!env)
+		return no_memory(err);
+	for (i = 0; i < o->n_env_files; i++) {
+		for (k = 0; k < pairs[i].n; k++) {
+			env[at] = arena_fmt(&s->arena, "%s=%s", pairs[i].items[k].key,
+					    pairs[i].items[k].value);
+			if (!env[at++])
+				return no_memory(err);
+		}
+	}
+	for (i = 0; i < o->n_env; i++)
+		env[at++] = o->env[i];
+	o->env = env;
+	o->n_env = at;
+	o->n_env_files = 0;
+	return 0;
+}
+
+/* A stored slug by its digest, a directory by its whole path. */
+static int resolve_slug(struct start *s, struct dyno_err *err)
+{
+	struct dyno_run_opts *o = &s->opts.dyno;
+	char *cwd;
+
+	if (s->app.entry.kind == STORE_SLUG) {
+		o->slug = s->app.entry.digest;
+		o->checksum = NULL; /* it was looked at */
+		return 0;
+	}
+	if (o->slug[0] == '/')
+		return 0;
+	cwd = get_current_dir_name();
+	if (!cwd)
+		return err_set(err, ERR_IO, errno, "find the working directory");
+	o->slug = arena_fmt(&s->arena, "%s/%s", cwd, o->slug);
+	free(cwd);
+	return o->slug ? 0 : no_memory(err);
+}
+
+static int find(struct start *s, struct dyno_err *err)
+{
+	struct app *app = &s->app;
+	int r;
+
+	r = app_find_slug(app, err);
+	if (r == 0)
+		r = slug_read(&app->entry, !s->opts.dyno.argv_mode, &app->arena, &app->slug, err);
+	if (r == 0)
+		r = app_find_name(app, err);
+	if (r == 0)
+		r = resolve_env(s, err);
+	if (r == 0)
+		r = resolve_slug(s, err);
+	if (r < 0)
+		return r;
+	s->opts.dyno.app = app->name;
+	return store_helper_find(s->host->libexec_dir, MONITOR_PROGRAM, s->helper,
+				 sizeof(s->helper), err);
+}
+
+/* ---- the formation --------------------------------------------------------------------------- */
+
+static int default_scale(struct start *s, struct dyno_err *err)
+{
+	const struct proc_types *types = &s->app.slug.types;
+	struct dyno_scale *scale = arena_calloc(&s->arena, types->n + 1, sizeof(*scale));
+	size_t n = 0;
+	size_t i;
+
+	if (!scale)
+		return no_memory(err);
+	for (i = 0; i < types->n; i++)
+		if (!str_eq(types->items[i].name, TYPE_RELEASE))
+			scale[n++] = (struct dyno_scale){types->items[i].name, 1};
+	if (n == 0) {
+		err_set(err, ERR_PROCFILE_MISSING, 0,
+			"start a formation: the slug defines no process types");
+		err_hint(err, "add a Procfile, or run one command: dyno run --detach SLUG COMMAND");
+		return -EINVAL;
+	}
+	s->opts.scale = scale;
+	s->opts.n_scale = n;
+	return 0;
+}
+
+static int check_scale(struct start *s, struct dyno_err *err)
+{
+	const struct dyno_run_opts *o = &s->opts.dyno;
+	bool shared = o->network == DYNO_NET_HOST;
+	uint64_t all = 0;
+	size_t i;
+	char list[512];
+
+	for (i = 0; i < s->opts.n_scale; i++) {
+		const struct dyno_scale *want = &s->opts.scale[i];
+
+		all += want->count;
+		if (!proc_types_find(&s->app.slug.types, want->type)) {
+			err_set(err, ERR_PROCFILE_TYPE, 0, "start %s: the slug has no such type",
+				want->type);
+			err_hint(err, "its types: %s",
+				 proc_types_list(&s->app.slug.types, list, sizeof(list)));
+			return -EINVAL;
+		}
+		if (want->count > COUNT_MAX)
+			return err_set(err, ERR_USAGE, ERANGE, "start %u dynos of the type %s",
+				       want->count, want->type);
+	}
+	if (all > 1 && o->name)
+		return err_set(err, ERR_USAGE, EINVAL, "give one name to %llu dynos",
+			       (unsigned long long)all);
+	if (all > 1 && o->port && shared) {
+		err_set(err, ERR_USAGE, EINVAL, "give one port of the host to %llu dynos",
+			(unsigned long long)all);
+		err_hint(err, "leave --port out: each gets a $PORT of its own");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* ---- one dyno -------------------------------------------------------------------------------- */
+
+static int write_order(struct start *s, const struct state *place, const char *type,
+		       struct dyno_err *err)
+{
+	const struct dyno_scale one = {type, 1};
+	struct dyno_start_opts order = s->opts;
+	_cleanup_sbuf_ struct sbuf b = {0};
+	int r;
+
+	order.dyno.name = place->dyno;
+	order.dyno.spec = NULL;
+	order.scale = type ? &one : NULL;
+	order.n_scale = type ? 1 : 0;
+	dynospec_format(&order, &b);
+	if (sbuf_ok(&b) < 0)
+		return no_memory(err);
+	r = place_write(place->dir_fd, PLACE_SPEC, b.data, b.len);
+	return r < 0 ? err_set(err, ERR_RUN_DIR, -r, "write what %s is to do", place->dyno) : 0;
+}
+
+#ifdef DYNO_WITH_FAULTS
+static const char *const *monitor_environ(struct arena *arena)
+{
+	const char *fault = getenv("DYNO_FAULT");
+	const char **envp = arena_calloc(arena, 2, sizeof(*envp));
+
+	if (envp && fault)
+		envp[0] = arena_fmt(arena, "DYNO_FAULT=%s", fault);
+	return envp;
+}
+#else
+static const char *const *monitor_environ(struct arena *arena)
+{
+	(void)arena;
+	return NULL;
+}
+#endif
+
+static int spawn(struct start *s, const struct state *place, int report_fd, struct dyno_err *err)
+{
+	const char *argv[] = {MONITOR_PROGRAM,
+			      s->app.name,
+			      place->dyno,
+			      s->host->run_dir,
+			      s->host->data_dir,
+			      s->host->libexec_dir ? s->host->libexec_dir : "",
+			      NULL};
+	int fds[_MONITOR_FD_MAX] = {-1, -1, -1};
+	const struct proc_spawn how = {
+		.argv = argv,
+		.envp = monitor_environ(&s->arena),
+		.fds = fds,
+		.n_fds = _MONITOR_FD_MAX,
+	};
+	_cleanup_close_ int exe_fd = open(s->helper, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int pidfd = -EBADF;
+	struct proc_spawn with_exe = how;
+	int status = 0;
+	int r;
+
+	if (exe_fd < 0)
+		return err_set(err, ERR_HELPER, errno, "open %s", s->helper);
+	with_exe.exe_fd = exe_fd;
+	fds[MONITOR_FD_PLACE] = place->dir_fd;
+	fds[MONITOR_FD_REPORT] = report_fd;
+	fds[MONITOR_FD_LOG] = s->opts.log_fd > 0 ? s->opts.log_fd : -1;
+	fds[MONITOR_FD_KEEP] = s->opts.keep_fd > 0 ? s->opts.keep_fd : -1;
+	fds[MONITOR_FD_EVENTS] = s->opts.dyno.events_fd > 0 ? s->opts.dyno.events_fd : -1;
+	r = proc_spawn(&with_exe, &pidfd, err);
+	if (r < 0)
+		return r;
+	/* The monitor is its child: nobody of this process's family, who would have to reap it. */
+	r = proc_wait(pidfd, &status);
+	if (r < 0 || status != 0)
+		return err_set(err, ERR_HELPER, r < 0 ? -r : EIO, "start the monitor of %s",
+			       place->dyno);
+	return 0;
+}
+
+static int pend(struct start *s, const char *dyno, int *report_fd, struct dyno_err *err)
+{
+	struct pending *p = arena_alloc(&s->arena, sizeof(*p));
+
+	if (!p)
+		return no_memory(err);
+	str_fmt(p->dyno, sizeof(p->dyno), "%s", dyno);
+	p->report_fd = take_fd(report_fd);
+	*s->last = p;
+	s->last = &p->next;
+	return 0;
+}
+
+/* Hands the place over: from the spawn on it is the monitor's to remove. */
+static int start_in(struct start *s, struct state *place, const char *type, bool remains,
+		    struct dyno_err *err)
+{
+	_cleanup_close_ int ours = -EBADF;
+	_cleanup_close_ int theirs = -EBADF;
+	int pair[2];
+	int r = 0;
+
+	if (remains)
+		r = lost_bury(s->host, place, err);
+	if (r >= 0)
+		r = write_order(s, place, type, err);
+	if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		r = err_set(err, ERR_IO, errno, "make a channel to the monitor of %s", place->dyno);
+	if (r == 0) {
+		ours = pair[0];
+		theirs = pair[1];
+		r = spawn(s, place, theirs, err);
+	}
+	if (r == 0)
+		r = pend(s, place->dyno, &ours, err);
+	if (r < 0)
+		state_release(place);
+	else
+		close_fdp(&place->dir_fd);
+	return r;
+}
+
+static int start_named(struct start *s, const char *type, const char *dyno, struct dyno_err *err)
+{
+	struct state place = STATE_INIT;
+	bool remains = false;
+	int r;
+
+	r = name_check_dyno(dyno, err);
+	if (r == 0)
+		r = state_claim(s->app.run_fd, s->app.name, dyno, &place, &remains, err);
+	if (r == -EEXIST) {
+		tell(s, dyno, DYNO_THERE);
+		return 0;
+	}
+	return r < 0 ? r : start_in(s, &place, type, remains, err);
+}
+
+static int start_type(struct start *s, const struct dyno_scale *want, struct dyno_err *err)
+{
+	char dyno[STATE_NAME_BYTES];
+	unsigned int n;
+	int r = 0;
+
+	if (s->opts.dyno.name && want->count == 1)
+		return start_named(s, want->type, s->opts.dyno.name, err);
+	for (n = 1; r == 0 && n <= want->count; n++) {
+		if (str_fmt(dyno, sizeof(dyno), "%s.%u", want->type, n) >= sizeof(dyno))
+			return err_set(err, ERR_NAME, ENAMETOOLONG, "name a dyno of the type %s",
+				       want->type);
+		r = start_named(s, want->type, dyno, err);
+	}
+	return r;
+}
+
+static int start_oneoff(struct start *s, struct dyno_err *err)
+{
+	struct state place = STATE_INIT;
+	bool remains = false;
+	struct command command;
+	const struct command_input in = {
+		.types = &s->app.slug.types,
+		.operands = s->opts.dyno.operands,
+		.n = s->opts.dyno.n_operands,
+		.argv_mode = s->opts.dyno.argv_mode,
+	};
+	int r;
+
+	/* What is wrong with it is said here; the monitor compiles it anew. */
+	r = command_compile(&in, &s->arena, &command, err);
+	if (r < 0)
+		return r;
+	if (command.kind == COMMAND_TYPE && !str_eq(command.type, TYPE_RELEASE))
+		return start_type(s, &(struct dyno_scale){command.type, 1}, err);
+	if (s->opts.dyno.name)
+		return start_named(s, NULL, s->opts.dyno.name, err);
+	r = state_claim_oneoff(s->app.run_fd, s->app.name, &place, &remains, err);
+	return r < 0 ? r : start_in(s, &place, NULL, remains, err);
+}
+
+/* ---- what became of them --------------------------------------------------------------------- */
+
+static int hear(struct start *s, struct pending *p, struct dyno_err *err)
+{
+	struct monitor_report report;
+	ssize_t n;
+
+	do
+		n = recv(p->report_fd, &report, sizeof(report), 0);
+	while (n < 0 && errno == EINTR);
+	close_fdp(&p->report_fd);
+	if (n != (ssize_t)sizeof(report)) {
+		err_set(err, ERR_MONITOR, n < 0 ? errno : EIO, "start %s: its monitor has ended",
+			p->dyno);
+		return -EIO;
+	}
+	if (report.failed) {
+		*err = report.err;
+		err_context(err, "%s", p->dyno);
+		return err->num > 0 ? -err->num : -EINVAL;
+	}
+	s->started++;
+	tell(s, p->dyno, DYNO_STARTED);
+	return 0;
+}
+
+/* Everybody is heard, so that those who live are known; the first failure is returned. */
+static int hear_all(struct start *s, int r, struct dyno_err *err)
+{
+	struct dyno_err later;
+	struct pending *p;
+
+	for (p = s->first; p; p = p->next) {
+		int k = hear(s, p, r < 0 ? &later : err);
+
+		if (r == 0)
+			r = k;
+	}
+	return r;
+}
+
+/* ---- scaling down ---------------------------------------------------------------------------- */
+
+struct beyond {
+	struct start *s;
+	const struct dyno_scale *want;
+	struct arena arena;
+	const char **names;
+	size_t n;
+	size_t cap;
+};
+
+static unsigned int number_of(const char *dyno, const char *type)
+{
+	const char *rest = str_starts(dyno, type);
+	uint32_t n;
+
+	if (!rest || rest[0] != '.' || num_parse_u32(rest + 1, UINT32_MAX, &n) < 0)
+		return 0;
+	return n;
+}
+
+static int note_beyond(void *data, const struct dyno_info *info)
+{
+	struct beyond *b = data;
+	const char **names;
+
+	if (!info->live || info->oneoff || !str_eq(info->type, b->want->type) ||
+	    number_of(info->name, b->want->type) <= b->want->count)
+		return 0;
+	if (b->n == b->cap) {
+		names = arena_calloc(&b->arena, 2 * b->cap + 16, sizeof(*names));
+		if (!names)
+			return -ENOMEM;
+		if (b->n > 0)
+			memcpy(names, b->names, b->n * sizeof(*names));
+		b->names = names;
+		b->cap = 2 * b->cap + 16;
+	}
+	b->names[b->n] = arena_strdup(&b->arena, info->name);
+	return b->names[b->n++] ? 0 : -ENOMEM;
+}
+
+static int stop_one(struct start *s, const char *name, struct dyno_err *err)
+{
+	struct dyno *dyno;
+	int r = dyno_open(s->host, s->app.name, name, &dyno, err);
+
+	if (r < 0)
+		return err->kind == ERR_NOT_FOUND ? 0 : r; /* gone meanwhile */
+	r = dyno_stop(dyno, 0, err);
+	dyno_close(dyno);
+	if (r == 0)
+		tell(s, name, DYNO_STOPPED);
+	return r;
+}
+
+/* Source: contract 6.13: the highest numbers first; dyno_each() tells them in their order. */
+static int stop_beyond(struct start *s, const struct dyno_scale *want, struct dyno_err *err)
+{
+	struct beyond b = {.s = s, .want = want};
+	char pattern[2 * STATE_NAME_BYTES];
+	int r;
+
+	str_fmt(pattern, sizeof(pattern), "%s/%s", s->app.name, want->type);
+	r = dyno_each(s->host, pattern, 0, note_beyond, &b, err);
+	while (r >= 0 && b.n > 0)
+		r = stop_one(s, b.names[--b.n], err);
+	arena_done(&b.arena);
+	return r < 0 ? r : 0;
+}
+
+/* ---- the two calls --------------------------------------------------------------------------- */
+
+static int start_all(struct start *s, struct dyno_err *err)
+{
+	size_t i;
+	int r = 0;
+
+	if (s->opts.oneoff)
+		return start_oneoff(s, err);
+	if (s->opts.n_scale == 0)
+		r = default_scale(s, err);
+	if (r == 0)
+		r = check_scale(s, err);
+	for (i = 0; r == 0 && i < s->opts.n_scale; i++)
+		r = start_type(s, &s->opts.scale[i], err);
+	for (i = 0; r == 0 && s->opts.exact && i < s->opts.n_scale; i++)
+		r = stop_beyond(s, &s->opts.scale[i], err);
+	return r;
+}
+
+static int start(struct dyno_host *host, const struct dyno_start_opts *opts, const char *spec,
+		 dyno_change_fn fn, void *data, int *ret_changes, struct dyno_err *err)
+{
+	struct start s = {.host = host, .opts = *opts, .fn = fn, .data = data};
+	int r = 0;
+
+	s.last = &s.first;
+	if (spec)
+		r = dynospec_parse(spec, strlen(spec), &s.arena, &s.opts, err);
+	if (r == 0 && !s.opts.dyno.slug) {
+		err_set(err, ERR_SPEC, EINVAL, "start a formation of no slug");
+		err_hint(err, "name one, or add \"slug\" to the spec: see man dyno-spec");
+		r = -EINVAL;
+	}
+	app_init(&s.app, host, &s.opts.dyno);
+	if (r == 0)
+		r = find(&s, err);
+	if (r == 0) {
+		r = start_all(&s, err);
+		r = hear_all(&s, r, err);
+	}
+	app_done(&s.app);
+	arena_done(&s.arena);
+	*ret_changes = s.changes;
+	return r < 0 ? r : s.started;
+}
+
+DYNO_PUBLIC int dyno_start(struct dyno_host *host, const struct dyno_start_opts *opts,
+			   dyno_change_fn fn, void *data, struct dyno_err *err)
+{
+	int changes;
+
+	return start(host, opts, opts->dyno.spec, fn, data, &changes, err);
+}
+
+DYNO_PUBLIC int dyno_scale(struct dyno_host *host, const char *app, const struct dyno_scale *scale,
+			   size_t n_scale, dyno_change_fn fn, void *data, struct dyno_err *err)
+{
+	struct dyno_start_opts opts = {.exact = 1, .scale = scale, .n_scale = n_scale};
+	struct arena arena = {0};
+	const char *spec;
+	int changes = 0;
+	int run_fd;
+	int r;
+
+	r = host_run_dir(host, &run_fd, err);
+	if (r == 0)
+		r = place_find_spec(run_fd, app, n_scale > 0 ? scale[0].type : NULL, &arena, &spec,
+				    err);
+	/* A name of one dyno is no setting of the others. */
+	if (r == 0) {
+		opts.dyno.app = app;
+		r = dynospec_parse(spec, strlen(spec), &arena, &opts, err);
+	}
+	if (r == 0) {
+		opts.dyno.name = NULL;
+		opts.oneoff = 0;
+		opts.dyno.operands = NULL;
+		opts.dyno.n_operands = 0;
+		r = start(host, &opts, NULL, fn, data, &changes, err);
+	}
+	arena_done(&arena);
+	return r < 0 ? r : changes;
+}

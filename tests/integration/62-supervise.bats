@@ -1,0 +1,287 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Dynos that live by themselves: restarts, their order and their waits, stops, and what is left
+# when a monitor dies.  Contract 6 and 7.
+load lib
+load dynos
+load supervise
+
+setup() {
+	lib_setup
+	dynos_setup
+}
+
+teardown() {
+	supervise_teardown
+	lib_teardown
+}
+
+crashing() { app -t 'worker: sleep 0.3; exit 3' "$1"; }
+sleeping() { app -t 'worker: exec sleep 1000' "$1"; }
+
+@test "a crash is followed by a start at once, the next by a wait, and both are told (C6.8, C6.10)" {
+	run -0 dyno start --detach --backoff 0,1h "$(crashing twice)"
+	[ "$output" = worker.1 ] || lib_seen "expected the name alone"
+	became 10 worker.1 crashed
+	wait_for 10 test "$(fact worker.1 crashes)" != 1
+	wait_for 10 bash -c '[ "$('"$DYNO"' ps --json | jq ".[0].restarts")" = 1 ]'
+	became 10 worker.1 crashed
+	platform_of worker.1 >"$BATS_TEST_TMPDIR/lines"
+	diff - "$BATS_TEST_TMPDIR/lines" <<'EOF2'
+Starting process with command `sleep 0.3; exit 3`
+State changed from starting to up
+Process exited with status 3
+State changed from up to crashed
+State changed from crashed to starting
+Starting process with command `sleep 0.3; exit 3`
+State changed from starting to up
+Process exited with status 3
+State changed from up to crashed
+EOF2
+	[ "$(fact worker.1 exit_code)" = 3 ] || fail "exit_code"
+	[ "$(fact worker.1 reason)" = exit ] || fail "reason"
+	[ "$(fact worker.1 restarts)" = 1 ] || fail "restarts"
+	[[ $(fact worker.1 next_try) == 20*T* ]] || fail "next_try"
+	run -0 dyno ps
+	[[ $output == *"crashed (2nd), next in "* ]] || lib_seen "expected the wait"
+}
+
+@test "restart never and on-failure: what is not started again has its record (C6.8)" {
+	dyno start --detach --restart never "$(crashing never)"
+	became 10 worker.1 crashed
+	[ "$(fact worker.1 monitor_pid)" = null ] || fail "a monitor stays"
+	[ "$(fact worker.1 restarts)" = 0 ] || fail "it was restarted"
+	dyno start --detach --restart on-failure -a good "$(app -t 'worker: exit 0' good)"
+	wait_for 10 bash -c '[ "$('"$DYNO"' ps --all --json good/worker.1 | jq -r ".[0].state")" = crashed ]'
+	run -0 dyno ps --all --json good/worker.1
+	[ "$(jq -r '.[0].restarts' <<<"$output")" = 0 ] || lib_seen "restarts"
+}
+
+@test "status 0 crashes, unless --exit-0 complete (C1.13, C0.3)" {
+	dyno start --detach --backoff 1h "$(app -t 'worker: exit 0' zero)"
+	became 10 worker.1 crashed
+	dyno stop worker.1
+	dyno start --detach --exit-0 complete -a done "$(app -t 'job: exit 0' done)"
+	became 10 job.1 complete
+}
+
+@test "restart: old and new overlap, in the platform's order (C6.4)" {
+	dir=$(app -t 'worker: trap "sleep 0.3; exit 143" TERM; echo ready; while :; do sleep 0.1; done' lap)
+	dyno start --detach "$dir"
+	became 10 worker.1 up
+	wait_for 10 grep -q ready "$BASE/data/logs/lap/worker.1.log"
+	first=$(init_of worker.1)
+	dyno restart worker.1
+	became 10 worker.1 up
+	gone 5 "$first"
+	wait_for 5 bash -c "grep -q 'status 143' $BASE/data/logs/lap/worker.1.log"
+	platform_of worker.1 | tail -n +3 >"$BATS_TEST_TMPDIR/lines"
+	sed -i 's/`.*`/`X`/' "$BATS_TEST_TMPDIR/lines"
+	diff - "$BATS_TEST_TMPDIR/lines" <<'EOF2'
+Restarting
+State changed from up to starting
+Stopping all processes with SIGTERM
+Starting process with command `X`
+State changed from starting to up
+Process exited with status 143
+EOF2
+}
+
+@test "restart --restart-order strict: one after the other (C6.5)" {
+	dyno start --detach --restart-order strict "$(sleeping strict)"
+	became 10 worker.1 up
+	dyno restart worker.1
+	became 10 worker.1 up
+	platform_of worker.1 | tail -n +3 >"$BATS_TEST_TMPDIR/lines"
+	diff - "$BATS_TEST_TMPDIR/lines" <<'EOF2'
+Restarting
+Stopping all processes with SIGTERM
+Process exited with status 143
+State changed from up to down
+State changed from down to starting
+Starting process with command `exec sleep 1000`
+State changed from starting to up
+EOF2
+}
+
+@test "each start has a fresh root, and what was written is told (C2.1, U30)" {
+	dir=$(app -t 'worker: ls; echo x >left; mkdir d; head -c 100000 /dev/zero >d/big; sleep 1000' fresh)
+	dyno start --detach "$dir"
+	wait_for 10 dyno diff fresh/worker.1
+	wait_for 10 bash -c "$DYNO diff fresh/worker.1 | grep -q d/big"
+	dyno restart worker.1
+	became 10 worker.1 up
+	wait_for 10 bash -c "$DYNO events fresh/worker.1 | grep -q 'wrote 2 files, '"
+	run -0 log_of worker.1
+	assert_no_line left
+	dyno stop worker.1
+	run -0 dyno diff fresh/worker.1
+	assert_line /app/left
+	assert_line /app/d/big
+}
+
+@test "stop: SIGTERM to every process, grace, R12, SIGKILL, with the figures set (C7.1, C7.2, C7.3, T28)" {
+	dir=$(app -t 'worker: trap "" TERM USR1; (trap "" TERM USR1; setsid sleep 1000) & echo ready; while :; do sleep 0.1; done' deaf)
+	dyno start --detach --grace 1500ms --stop-signal USR1 "$dir"
+	wait_for 10 grep -q ready "$BASE/data/logs/deaf/worker.1.log"
+	init=$(init_of worker.1)
+	mapfile -t all < <(inhabitants "$init")
+	run -0 dyno stop worker.1
+	deserted "${all[@]}" || fail "processes live on"
+	platform_of worker.1 | tail -n +3 >"$BATS_TEST_TMPDIR/lines"
+	diff - "$BATS_TEST_TMPDIR/lines" <<'EOF2'
+Stopping all processes with SIGUSR1
+Error R12 (Exit timeout) -> At least one process failed to exit within 1.5 seconds of SIGUSR1
+Stopping remaining processes with SIGKILL
+Process exited with status 137
+State changed from up to down
+EOF2
+}
+
+@test "stop scopes: the main process alone, its group, all (C7.1, C0.3)" {
+	body='trap "echo main; exit" TERM; (trap "echo child; exit" TERM; while :; do sleep 0.1; done) & (setsid bash -c "trap \"echo session; exit\" TERM; echo ready; while :; do sleep 0.1; done") & while :; do sleep 0.1; done'
+	for scope in main group all; do
+		dyno start --detach --stop-scope "$scope" -a "scope-$scope" "$(app -t "worker: $body" "$scope")"
+		wait_for 10 grep -q ready "$BASE/data/logs/scope-$scope/worker.1.log"
+		run -0 dyno stop "scope-$scope/worker.1"
+		grep -q 'app\[worker.1\]: main' "$BASE/data/logs/scope-$scope/worker.1.log" || fail "$scope: main"
+	done
+	! grep -q child "$BASE/data/logs/scope-main/worker.1.log" || fail "main reached the child"
+	grep -q session "$BASE/data/logs/scope-all/worker.1.log" || fail "all did not reach the session"
+	! grep -q 'app.*session' "$BASE/data/logs/scope-group/worker.1.log" || fail "group reached a session"
+	grep -q 'Stopping process with SIGTERM' "$BASE/data/logs/scope-main/worker.1.log" || fail "line"
+}
+
+@test "kill -9 of app, init and monitor: back by policy, or crashed and supervisor-lost (U3, T41)" {
+	dir=$(sleeping hard)
+	dyno start --detach --backoff 0,0,0,0 "$dir" worker=2
+	became 10 worker.1 up
+	became 10 worker.2 up
+	for which in pid_of init_of pid_of; do
+		old=$("$which" worker.1)
+		kill -KILL "$old"
+		gone 2 "$old"
+		became 10 worker.1 up
+		[ "$("$which" worker.1)" != "$old" ] || fail "$which is still $old"
+	done
+	[ "$(fact worker.1 restarts)" = 3 ] || fail "restarts: $(fact worker.1 restarts)"
+	monitor=$(monitor_of worker.2) init=$(init_of worker.2)
+	mapfile -t all < <(inhabitants "$init")
+	kill -KILL "$monitor"
+	gone 1 "${all[@]}"
+	is worker.2 crashed || fail "worker.2 is $(fact worker.2 state)"
+	[ "$(fact worker.2 reason)" = supervisor-lost ] || fail "reason"
+	[ "$(find "$BASE/run" -name 'worker.*' -type d | wc -l)" = 1 ] || fail "its place stays"
+	run -0 dyno start --detach --backoff 0,0,0,0 "$dir" worker=2
+	[ "$output" = worker.2 ] || lib_seen "expected exactly the missing one"
+	became 10 worker.2 up
+	[ "$(grep -c supervisor-lost "$BASE/data/records/hard/exits")" = 1 ] || fail "not one record"
+}
+
+@test "a state file of another boot or with an innocent's pid: nobody is signalled (T43, T51)" {
+	dyno start --detach "$(sleeping boot)"
+	became 10 worker.1 up
+	cp "$BASE/run/boot/worker.1/state.json" "$BATS_TEST_TMPDIR/state"
+	dyno stop worker.1
+	sleep 1000 &
+	innocent=$!
+	for change in '.boot_id = "00000000-0000-0000-0000-000000000000"' '.'; do
+		as_user mkdir -p "$BASE/run/boot/worker.1"
+		jq -c ".monitor_pid = $innocent | .init_pid = $innocent | $change" \
+			"$BATS_TEST_TMPDIR/state" | as_user tee "$BASE/run/boot/worker.1/state.json" >/dev/null
+		run -0 dyno ps --json
+		[ "$(jq '[.[] | select(.state == "up")] | length' <<<"$output")" = 0 ] || lib_seen "a phantom"
+		[ ! -d "$BASE/run/boot/worker.1" ] || fail "the place stays"
+		kill -0 "$innocent" || fail "the innocent was signalled"
+	done
+	kill "$innocent"
+}
+
+@test "the same name twice, stop during start, stop twice, restart during stop, rm while running (T54)" {
+	dir=$(sleeping same)
+	for i in 1 2 3 4; do
+		dyno start --detach "$dir" >"$BATS_TEST_TMPDIR/started.$i" 3>&- &
+	done
+	wait
+	became 10 worker.1 up
+	[ "$(live | wc -l)" = 1 ] || fail "doubled: $(live)"
+	run -1 dyno rm worker.1
+	assert_error dyno.alive
+	dyno restart --no-wait worker.1
+	dyno stop --no-wait worker.1
+	dyno stop worker.1 || :
+	wait_for 10 supervise_quiet
+	run -1 dyno stop worker.1
+	assert_error dyno.not-found
+	run -0 dyno rm worker.1
+}
+
+@test "a crashing dyno restarted again and again: no descriptor, no file, no memory more (T56)" {
+	n=$(loops 10000)
+	[ "$n" -ge 100 ] || n=100
+	dyno start --detach --backoff off "$(app -t 'worker: exit 1' loop)"
+	wait_for 60 bash -c '[ "$('"$DYNO"' ps --json | jq ".[0].restarts")" -ge 20 ]'
+	monitor=$(monitor_of worker.1)
+	fds=$(find "/proc/$monitor/fd" -mindepth 1 | wc -l)
+	rss=$(awk '/^Rss/ { print $2 }' "/proc/$monitor/smaps_rollup")
+	wait_for 110 bash -c '[ "$('"$DYNO"' ps --json | jq ".[0].restarts")" -ge '"$n"' ]'
+	[ "$(monitor_of worker.1)" = "$monitor" ] || fail "another monitor"
+	now=$(find "/proc/$monitor/fd" -mindepth 1 | wc -l)
+	[ "$now" -le $((fds + 12)) ] || fail "descriptors: $fds, then $now"
+	now=$(awk '/^Rss/ { print $2 }' "/proc/$monitor/smaps_rollup")
+	[ "$now" -le $((rss + 128)) ] || fail "memory: $rss KiB, then $now KiB"
+	dyno stop --now worker.1
+	[ "$(wc -l <"$BASE/data/records/loop/exits")" -le 400 ] || fail "records grow"
+	[ "$(stat -c %s "$BASE/data/records/loop/events")" -le 600000 ] || fail "events grow"
+}
+
+@test "the deadlines do not follow the clock on the wall, and survive a suspend (T50)" {
+	run -1 grep -rlE 'CLOCK_REALTIME|gettimeofday|[^_]time\(NULL\)' \
+		"$TOP/runtime/engine" "$TOP/runtime/model" "$TOP/runtime/kernel" "$TOP/runtime/monitor"
+	dir=$(app -t 'worker: trap "" TERM; echo ready; while :; do sleep 0.1; done' suspend)
+	dyno start --detach --grace 1s "$dir"
+	wait_for 10 grep -q ready "$BASE/data/logs/suspend/worker.1.log"
+	monitor=$(monitor_of worker.1)
+	dyno stop --no-wait worker.1
+	kill -STOP "$monitor"
+	sleep 2
+	kill -CONT "$monitor"
+	wait_for 2 supervise_quiet
+	platform_of worker.1 | grep -q '^Error R12' || fail "no R12"
+}
+
+@test "web is up when it listens; R10 is a crash with its wait (C6.2, C6.3, R10)" {
+	dyno start --detach --boot-timeout 1s --backoff 1h "$(app -t 'web: exec sleep 1000' mute)"
+	became 10 web.1 crashed
+	[ "$(fact web.1 reason)" = boot-timeout ] || fail "reason"
+	[ "$(fact web.1 exit_code)" = 137 ] || fail "exit_code"
+	platform_of web.1 | grep -qxF 'Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 1 seconds of launch' || fail "R10"
+}
+
+@test "a fixed port in the host's network: restarts are one after the other, and say why (C6.4)" {
+	port=$((20000 + RANDOM % 5000))
+	dir=$(app -t 'worker: exec sleep 1000' fixed)
+	dyno start --detach --port "$port" "$dir"
+	became 10 worker.1 up
+	[ "$(fact worker.1 port)" = "$port" ] || fail "port"
+	dyno restart worker.1
+	became 10 worker.1 up
+	platform_of worker.1 | grep -q '^Old and new process cannot run at once: .*--port' || fail "not said"
+}
+
+@test "cycling: the daily restart, and off (C6.7)" {
+	dyno start --detach --cycle 1s+1s "$(sleeping cycle)"
+	wait_for 10 bash -c '[ "$('"$DYNO"' ps --json | jq ".[0].restarts")" -ge 1 ]'
+	platform_of worker.1 | grep -qx Cycling || fail "not said"
+	grep -q '"reason":"cycle"' "$BASE/data/records/cycle/exits" || fail "reason"
+}
+
+@test "one-offs without a terminal complete and are never restarted (C8.6, U13)" {
+	run -0 dyno run --detach "$SHAPES" 'echo done; exit 4'
+	[[ $output == run.[1-9][0-9][0-9][0-9] ]] || lib_seen "expected a name"
+	name=$output
+	became 10 "$name" complete
+	[ "$(fact "$name" exit_code)" = 4 ] || fail "exit_code"
+	log_of "$name" | grep -qxF "app[$name]: done" || fail "no output"
+	[ "$(platform_of "$name" | tail -1)" = 'State changed from up to complete' ] || fail "lines"
+}
