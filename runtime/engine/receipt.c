@@ -123,9 +123,9 @@ static int open_manifest(struct take *t)
 	char path[LINEFILE_PATH_BYTES];
 	int r = -EEXIST;
 
-	for (unsigned int i = 0; i < NAME_TRIES && (r == -EEXIST || r == -ENOENT); i++) {
+	for (unsigned int i = 0; i < NAME_TRIES && (r == -EEXIST || r == -ENOENT); i++, now++) {
 		str_fmt(t->ret->manifest, sizeof(t->ret->manifest), RECORD_MANIFEST "%016llx",
-			(unsigned long long)(now + i));
+			(unsigned long long)now);
 		r = record_path(t->app, t->ret->manifest, path, sizeof(path));
 		if (r < 0)
 			return r;

@@ -712,6 +712,120 @@ static void dyno_events__records_unreadable__error(void **state)
 	assert_int_equal(f->err.kind, ERR_RECORD);
 }
 
+/* ---- forgetting ----------------------------------------------------------------------------- */
+
+static void put_file(struct fixture *f, const char *dir, const char *name)
+{
+	char path[128];
+
+	assert_int_equal(path_mkdir_p(f->fd, dir, 0700), 0);
+	str_fmt(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(mknodat(f->fd, path, S_IFREG | 0600, 0), 0);
+}
+
+static bool is_there(struct fixture *f, const char *path)
+{
+	struct stat st;
+
+	return fstatat(f->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void dyno_remove__ended__all_of_it_goes(void **state)
+{
+	struct fixture *f = *state;
+	struct dyno_facts facts = make_facts("app", "web.1", "crashed");
+	const struct record record = {.facts = facts, .gen = 1, .manifest = "written.1"};
+
+	assert_int_equal(record_add(f->store, &record, &f->err), 0);
+	keep_ended(f, "app", "web.2", "crashed");
+	tell_event(f, "app", "web.1", "1");
+	tell_event(f, "app", "web.2", "2");
+	put_file(f, "data/records/app", "written.1");
+	put_file(f, "data/logs/app", "web.1.log");
+	put_file(f, "data/logs/app", "web.1.log.1");
+	put_file(f, "data/logs/app", "web.2.log");
+	assert_int_equal(dyno_remove(f->host, "app", "web.1", &f->err), 0);
+	assert_told(f, NULL, DYNO_EACH_ENDED, "app/web.2:crashed-");
+	assert_heard(f, NULL, "2");
+	assert_false(is_there(f, "data/records/app/written.1"));
+	assert_false(is_there(f, "data/logs/app/web.1.log"));
+	assert_false(is_there(f, "data/logs/app/web.1.log.1"));
+	assert_true(is_there(f, "data/logs/app/web.2.log"));
+	assert_int_equal(dyno_remove(f->host, "app", "web.2", &f->err), 0);
+	assert_false(is_there(f, "data/records/app"));
+	assert_false(is_there(f, "data/logs/app"));
+	assert_false(is_there(f, "run/app"));
+}
+
+static void dyno_remove__a_log_alone__goes(void **state)
+{
+	struct fixture *f = *state;
+
+	put_file(f, "data/logs/app", "web.1.log");
+	assert_int_equal(dyno_remove(f->host, "app", "web.1", &f->err), 0);
+	assert_false(is_there(f, "data/logs/app"));
+	assert_int_equal(dyno_remove(f->host, "app", "web.1", &f->err), -ENOENT);
+}
+
+static void dyno_remove__live__refused(void **state)
+{
+	struct fixture *f = *state;
+	const struct dyno_facts facts = make_facts("app", "web.1", "up");
+
+	keep_ended(f, "app", "web.1", "crashed");
+	(void)hold(f, "app", "web.1", &facts);
+	assert_int_equal(dyno_remove(f->host, "app", "web.1", &f->err), -EBUSY);
+	assert_int_equal(f->err.kind, ERR_ALIVE);
+	assert_string_not_equal(f->err.hint, "");
+	assert_int_equal(count_records(f), 1);
+	assert_told(f, NULL, 0, "app/web.1:up");
+}
+
+static void dyno_remove__unknown_or_no_name__refused(void **state)
+{
+	struct fixture *f = *state;
+
+	keep_ended(f, "app", "web.1", "crashed");
+	assert_int_equal(dyno_remove(f->host, "app", "web.2", &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_NOT_FOUND);
+	assert_int_equal(dyno_remove(f->host, "none", "web.1", &f->err), -ENOENT);
+	assert_int_equal(f->err.kind, ERR_NOT_FOUND);
+	assert_int_equal(dyno_remove(f->host, "../app", "web.1", &f->err), -EINVAL);
+	assert_int_equal(f->err.kind, ERR_NAME);
+	assert_int_equal(dyno_remove(f->host, "app", "web.1/..", &f->err), -EINVAL);
+	assert_int_equal(dyno_remove(f->host, "app", "*", &f->err), -EINVAL);
+	assert_false(is_there(f, "run/none"));
+	assert_int_equal(count_records(f), 1);
+}
+
+static void dyno_remove__monitor_killed__buried_and_forgotten(void **state)
+{
+	struct fixture *f = *state;
+
+	leave(f, "app", "web.1");
+	assert_int_equal(dyno_remove(f->host, "app", "web.1", &f->err), 0);
+	assert_int_equal(count_records(f), 0);
+	assert_told(f, NULL, DYNO_EACH_ENDED, "");
+	assert_heard(f, NULL, "");
+}
+
+static void dyno_remove__records_unusable__error(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+
+	put_file(f, "data/logs/app", "web.1.log");
+	assert_int_equal(mknodat(f->fd, "data/records", S_IFREG | 0600, 0), 0);
+	assert_int_equal(dyno_remove(f->host, "app", "web.1", &f->err), -ENOTDIR);
+	assert_int_equal(f->err.kind, ERR_RECORD);
+	assert_int_equal(unlinkat(f->fd, "data/records", 0), 0);
+	assert_int_equal(unlinkat(f->fd, "data/logs/app/web.1.log", 0), 0);
+	assert_int_equal(mkdirat(f->fd, "data/logs/app/web.1.log", 0700), 0);
+	assert_true(dyno_remove(f->host, "app", "web.1", &f->err) < 0);
+	assert_int_equal(f->err.kind, ERR_IO);
+	assert_int_equal(fstatat(f->run_fd, "app", &st, 0), -1); /* the place was let go */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -736,6 +850,12 @@ int main(void)
 		TEST(dyno_events__several_apps__one_order_by_time),
 		TEST(dyno_events__same_time__in_order_of_telling),
 		TEST(dyno_events__records_unreadable__error),
+		TEST(dyno_remove__ended__all_of_it_goes),
+		TEST(dyno_remove__a_log_alone__goes),
+		TEST(dyno_remove__live__refused),
+		TEST(dyno_remove__unknown_or_no_name__refused),
+		TEST(dyno_remove__monitor_killed__buried_and_forgotten),
+		TEST(dyno_remove__records_unusable__error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

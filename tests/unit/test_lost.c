@@ -424,14 +424,10 @@ static void lost_collect__record_cannot_be_kept__stays_for_the_next(void **state
 /* The name of the control group and scratch of a start. */
 static void leaf_name(struct fixture *f, const char *app, const char *dyno, char *buf, size_t size)
 {
-	char tag[STATE_TAG_BYTES], got_app[STATE_NAME_BYTES], got_dyno[STATE_NAME_BYTES];
+	char tag[STATE_TAG_BYTES];
 
 	assert_int_equal(state_tag(f->run_fd, tag), 0);
-	str_fmt(buf, size, "%s@%s@1.%s", app, dyno, tag);
-	if (state_leaf_split(buf, tag, got_app, got_dyno) < 0 || !str_eq(got_dyno, dyno))
-		str_fmt(buf, size, "%s@%s.%s", app, dyno, tag);
-	assert_int_equal(state_leaf_split(buf, tag, got_app, got_dyno), 0);
-	assert_string_equal(got_dyno, dyno);
+	state_leaf_name(app, dyno, 2, tag, buf, size);
 }
 
 static void put_scratch(struct fixture *f, const char *prefix, const char *app, const char *dyno)

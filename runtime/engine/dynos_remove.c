@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dynos_remove.c - dyno_remove(): forget an ended dyno. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <dyno.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "engine/host.h"
+#include "engine/lost.h"
+#include "engine/record.h"
+#include "engine/sink.h"
+#include "engine/state.h"
+#include "model/name.h"
+
+/* "logs/", two names and ".log.1" */
+#define LOG_PATH_BYTES (2 * STATE_NAME_BYTES + 16)
+
+static bool has_logs(struct store *store, const char *app, const char *name)
+{
+	char path[LOG_PATH_BYTES];
+	struct stat st;
+
+	str_fmt(path, sizeof(path), "logs/%s/%s.log", app, name);
+	return fstatat(store->data_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Return: 1: there was something; 0: nothing; -errno. */
+static int forget(struct store *store, const char *app, const char *name, struct dyno_err *err)
+{
+	bool logs = has_logs(store, app, name);
+	int count = record_forget(store, app, name, err);
+	int r;
+
+	if (count < 0)
+		return count;
+	r = sink_remove_files(store, app, name);
+	if (r < 0)
+		return err_set(err, ERR_IO, -r, "remove the log of %s/%s in %s", app, name,
+			       store->data_dir);
+	return count > 0 || logs;
+}
+
+/* Its place is held meanwhile, so that none of that name starts. */
+static int remove_dead(struct dyno_host *host, struct state *state, bool remains,
+		       struct dyno_err *err)
+{
+	struct store *store;
+	int r = host_store(host, &store, err);
+	int known;
+
+	if (r == 0 && remains)
+		r = lost_bury(host, state, err);
+	if (r < 0)
+		return r;
+	known = forget(store, state->app, state->dyno, err);
+	if (known < 0)
+		return known;
+	if (known || remains)
+		return 0;
+	err_set(err, ERR_NOT_FOUND, ENOENT, "forget the dyno %s of the app %s", state->dyno,
+		state->app);
+	err_hint(err, "dyno ps --all lists those that have ended");
+	return -ENOENT;
+}
+
+static int check_names(const char *app, const char *name, struct dyno_err *err)
+{
+	int r = name_check_app(app, err);
+
+	return r < 0 ? r : name_check_dyno(name, err);
+}
+
+DYNO_PUBLIC int dyno_remove(struct dyno_host *host, const char *app, const char *name,
+			    struct dyno_err *err)
+{
+	_cleanup_close_ int lock_fd = -EBADF;
+	struct state state = STATE_INIT;
+	bool remains = false;
+	int run_fd;
+	int r;
+
+	r = check_names(app, name, err);
+	if (r == 0)
+		r = host_run_dir(host, &run_fd, err);
+	if (r == 0)
+		r = state_collect_begin(run_fd, &lock_fd, err);
+	if (r < 0)
+		return r;
+	r = state_take_dead(run_fd, app, name, &state, &remains);
+	if (r < 0)
+		return err_set(err, ERR_RUN_DIR, -r, "hold the directory of the dyno %s/%s", app,
+			       name);
+	if (r == 0) {
+		err_set(err, ERR_ALIVE, EBUSY, "forget the dyno %s of the app %s", name, app);
+		err_hint(err, "dyno stop %s/%s, or dyno rm --force", app, name);
+		return -EBUSY;
+	}
+	r = remove_dead(host, &state, remains, err);
+	state_release(&state);
+	return r;
+}
