@@ -68,14 +68,17 @@ int store_helper_find(const char *libexec_dir, const char *name, char *buf, size
 	return -ENOENT;
 }
 
-/* Run a helper; @argv[0] is its name. The place of the socket in @fds is filled in. */
-static int start(const char *libexec_dir, const char **argv, int *fds, size_t n_fds,
-		 struct helper *ret, struct dyno_err *err)
+/* Arguments of a helper, behind its path. */
+#define ARGS_MAX 3
+
+/* Run a helper; @args end with NULL. The place of the socket in @fds is filled in. */
+static int start(const char *libexec_dir, const char *name, const char *const *args, int *fds,
+		 size_t n_fds, struct helper *ret, struct dyno_err *err)
 {
 	_cleanup_close_ int ours = -EBADF;
 	_cleanup_close_ int theirs = -EBADF;
 	char path[4096];
-	const char *name = argv[0];
+	const char *argv[ARGS_MAX + 2] = {path};
 	const struct proc_spawn how = {
 		.argv = argv,
 		.fds = fds,
@@ -87,7 +90,8 @@ static int start(const char *libexec_dir, const char **argv, int *fds, size_t n_
 
 	if (r < 0)
 		return r;
-	argv[0] = path;
+	for (size_t i = 0; i < ARGS_MAX && args[i]; i++)
+		argv[i + 1] = args[i];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return err_set(err, ERR_HELPER, errno, "make a socket pair");
 	ours = sockets[0];
@@ -113,9 +117,9 @@ int helper_start(const char *libexec_dir, const char *mode, int archive_fd, int 
 		[UNPACK_FD_MANIFEST] = manifest_fd,
 	};
 
-	const char *argv[] = {"dyno-unpack", mode, NULL};
+	const char *const args[] = {mode, NULL};
 
-	return start(libexec_dir, argv, fds, ARRAY_SIZE(fds), ret, err);
+	return start(libexec_dir, "dyno-unpack", args, fds, ARRAY_SIZE(fds), ret, err);
 }
 
 int helper_say_go(struct helper *helper, const struct unpack_go *go, struct dyno_err *err)
@@ -256,9 +260,9 @@ int store_pack(const char *dir, int out_fd, const char *libexec_dir, store_progr
 		[PACK_FD_DIR] = dir_fd,
 	};
 
-	const char *argv[] = {"dyno-pack", epoch ? epoch : PACK_DEFAULT_TIME, NULL};
+	const char *const args[] = {epoch ? epoch : PACK_DEFAULT_TIME, NULL};
 
-	r = start(libexec_dir, argv, fds, ARRAY_SIZE(fds), &helper, err);
+	r = start(libexec_dir, "dyno-pack", args, fds, ARRAY_SIZE(fds), &helper, err);
 	return r < 0 ? r : hear_pack(&helper, dir, progress, data, ret_digest, err);
 }
 
@@ -266,14 +270,14 @@ int store_pack_copy(const struct copyout_source *source, int out_fd, const char 
 		    store_progress_fn progress, void *data, struct dyno_err *err)
 {
 	_cleanup_(helper_done) struct helper helper = HELPER_INIT;
-	const char *argv[] = {"dyno-pack", PACK_COPY, source->name, source->label, NULL};
+	const char *const args[] = {PACK_COPY, source->name, source->label, NULL};
 	int fds[PACK_FD_COUNT] = {
 		[STDIN_FILENO] = -1,
 		[STDOUT_FILENO] = out_fd,
 		[STDERR_FILENO] = STDERR_FILENO,
 		[PACK_FD_DIR] = source->dir_fd,
 	};
-	int r = start(libexec_dir, argv, fds, ARRAY_SIZE(fds), &helper, err);
+	int r = start(libexec_dir, "dyno-pack", args, fds, ARRAY_SIZE(fds), &helper, err);
 
 	return r < 0 ? r : hear_pack(&helper, source->label, progress, data, NULL, err);
 }

@@ -236,22 +236,26 @@ static int busy(struct dyno_err *err)
 	return r;
 }
 
+/* Whether nothing more can come from a client. */
+static bool has_left(const struct ctl_client *client)
+{
+	char c;
+	ssize_t n = recv(client->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
 /* A free slot, if need be of a client that has left without having been heard yet. */
 static struct ctl_client *find_slot(struct ctl *ctl)
 {
 	struct ctl_client *slot = find_client(ctl, -EBADF);
-	char c;
 
-	for (size_t i = 0; !slot && i < CTL_CLIENTS_MAX; i++) {
-		struct ctl_client *client = &ctl->clients[i];
-		ssize_t n = recv(client->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
-
-		if (n > 0 || (n < 0 && errno == EAGAIN))
-			continue;
-		drop(ctl, client);
-		slot = client;
-	}
-	return slot;
+	if (slot)
+		return slot;
+	for (size_t i = 0; i < CTL_CLIENTS_MAX; i++)
+		if (has_left(&ctl->clients[i]))
+			drop(ctl, &ctl->clients[i]);
+	return find_client(ctl, -EBADF);
 }
 
 static int admit(struct ctl *ctl, int *fd, struct dyno_err *err)
