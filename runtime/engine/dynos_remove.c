@@ -61,8 +61,8 @@ static int remove_dead(struct dyno_host *host, struct state *state, bool remains
 		return known;
 	if (known || remains)
 		return 0;
-	err_set(err, ERR_NOT_FOUND, ENOENT, "forget the dyno %s of the app %s", state->dyno,
-		state->app);
+	(void)err_set(err, ERR_NOT_FOUND, 0, "forget %s/%s: nothing is kept of it", state->app,
+		      state->dyno);
 	err_hint(err, "dyno ps --all lists those that have ended");
 	return -ENOENT;
 }
@@ -95,7 +95,7 @@ DYNO_PUBLIC int dyno_remove(struct dyno_host *host, const char *app, const char 
 		return err_set(err, ERR_RUN_DIR, -r, "hold the directory of the dyno %s/%s", app,
 			       name);
 	if (r == 0) {
-		err_set(err, ERR_ALIVE, EBUSY, "forget the dyno %s of the app %s", name, app);
+		(void)err_set(err, ERR_ALIVE, 0, "forget %s/%s: it lives", app, name);
 		err_hint(err, "dyno stop %s/%s, or dyno rm --force", app, name);
 		return -EBUSY;
 	}
