@@ -30,7 +30,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 static struct slot *slot_of(struct monitor *m, uint32_t gen)
 {
 	size_t i;

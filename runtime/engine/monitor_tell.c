@@ -382,7 +382,7 @@ void tell_end(struct monitor *m, struct slot *slot, enum sup_reason reason)
 
 	take_receipt(m, slot, &receipt);
 	if (slot->gen.launch.upper_fds[0] >= 0)
-		(void)upper_receipt_text(&receipt.totals, written, sizeof(written));
+		(void)receipt_text(&receipt, written, sizeof(written));
 	add_record(m, slot, reason, &receipt, written[0] ? written : NULL);
 	if (!is_heard(m))
 		return;

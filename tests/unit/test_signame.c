@@ -10,8 +10,8 @@
 #include <errno.h>
 
 #include "base/err.h"
-#include "base/util.h"
 #include "base/signame.h"
+#include "base/util.h"
 
 static void signame_parse__every_form__is_the_number(void **state)
 {
