@@ -130,11 +130,22 @@ static void exec_done(struct monitor_exec *e, int status)
 {
 	struct loop *loop = &e->m->loop;
 
-	loop_remove(loop, e->join.pidfd);
+	loop_remove(loop, e->pidfd);
 	loop_remove(loop, e->join.channel_fd);
 	(void)ctl_answer_later(&e->m->ctl, e->client, status); /* the client may have left */
 	join_done(&e->join);
 	e->used = false;
+}
+
+/* A process that could not execute its command is waited for by join_result(). */
+static void exec_failed(struct monitor_exec *e, const struct dyno_err *err)
+{
+	char text[DYNO_ERR_MSG_BYTES + DYNO_ERR_HINT_BYTES + 64];
+
+	str_fmt(text, sizeof(text), "a command in the dyno: %s%s%s", err->msg,
+		err->hint[0] ? "; " : "", err->hint);
+	tell_warning(e->m, text);
+	exec_done(e, dyno_err_exit_code(err));
 }
 
 static void on_exec_gone(struct loop *loop, int fd, short revents, void *data)
@@ -142,14 +153,16 @@ static void on_exec_gone(struct loop *loop, int fd, short revents, void *data)
 	struct monitor_exec *e = data;
 	struct dyno_err err = {0};
 	int status = 128 + SIGKILL;
-	int r;
 
 	(void)loop;
 	(void)revents;
-	r = e->executed ? 1 : join_result(&e->join, &err);
-	if (proc_wait(fd, &status) < 0)
-		status = 128 + SIGKILL;
-	exec_done(e, r < 0 ? dyno_err_exit_code(&err) : status);
+	if (!e->executed && join_result(&e->join, &err) < 0) {
+		exec_failed(e, &err);
+	} else {
+		if (proc_wait(fd, &status) < 0)
+			status = 128 + SIGKILL;
+		exec_done(e, status);
+	}
 	mon_settle(e->m);
 }
 
@@ -157,11 +170,16 @@ static void on_exec_result(struct loop *loop, int fd, short revents, void *data)
 {
 	struct monitor_exec *e = data;
 	struct dyno_err err = {0};
+	int r = join_result(&e->join, &err);
 
 	(void)revents;
-	/* Its failure is told with its end, which comes next. */
-	if (join_result(&e->join, &err) <= 0)
+	if (r == 0)
 		return;
+	if (r < 0) {
+		exec_failed(e, &err);
+		mon_settle(e->m);
+		return;
+	}
 	e->executed = true;
 	loop_remove(loop, fd);
 }
@@ -196,8 +214,10 @@ static struct monitor_exec *free_exec(struct monitor *m)
 static int watch_exec(struct monitor_exec *e)
 {
 	struct loop *loop = &e->m->loop;
-	int r = loop_add(loop, e->join.pidfd, POLLIN, on_exec_gone, e);
+	int r;
 
+	e->pidfd = e->join.pidfd;
+	r = loop_add(loop, e->pidfd, POLLIN, on_exec_gone, e);
 	if (r == 0)
 		r = loop_add(loop, e->join.channel_fd, POLLIN, on_exec_result, e);
 	return r;
@@ -207,6 +227,7 @@ static int start_exec(struct monitor *m, struct slot *slot, struct ctl_call *cal
 		      const char *const *argv, struct dyno_err *err)
 {
 	struct monitor_exec *e = free_exec(m);
+	int status;
 	size_t i;
 	int r;
 
@@ -228,6 +249,7 @@ static int start_exec(struct monitor *m, struct slot *slot, struct ctl_call *cal
 	r = watch_exec(e);
 	if (r < 0) {
 		(void)proc_kill(e->join.pidfd, SIGKILL); /* it must not live on unwatched */
+		(void)proc_wait(e->join.pidfd, &status);
 		exec_done(e, 125);
 		return err_set(err, ERR_IO, -r, "watch a command in %s", m->app->place.dyno);
 	}

@@ -56,10 +56,14 @@ struct slot {
 	char warned[256];
 };
 
-/** struct monitor_exec - one process that joined, and who asked for it. */
+/**
+ * struct monitor_exec - one process that joined, and who asked for it.
+ * @pidfd: the number that the loop knows, also when the join has closed it
+ */
 struct monitor_exec {
 	struct monitor *m;
 	struct join join;
+	int pidfd;
 	uint64_t client;
 	bool used;
 	bool executed;
