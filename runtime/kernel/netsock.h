@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netsock.h - TCP sockets in another network namespace.  A socket belongs for ever to the namespace
+ * it was made in, so that one made inside is a connection to what listens there, without any
+ * address, route or rule in between.
+ */
+#ifndef DYNO_NETSOCK_H
+#define DYNO_NETSOCK_H
+
+/**
+ * netsock_open() - a stream socket of a network namespace.
+ * @of_fd: a socket made in that namespace, as listen_probe_open() makes them; negative: the
+ *         caller's own namespace
+ * @family: AF_INET or AF_INET6
+ *
+ * The caller has CAP_SYS_ADMIN over that namespace, or is the user who has made the user namespace
+ * it belongs to.
+ * Return: a descriptor, non-blocking and close-on-exec, or -errno.
+ * Context: parent, single-threaded
+ */
+int netsock_open(int of_fd, int family);
+
+#endif
