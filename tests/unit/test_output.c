@@ -29,6 +29,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "engine/output.h"
+#include "livedyno.h"
 
 #define HEAD	   "2026-06-01T12:00:00.123456+00:00 app[web.1]: "
 #define HEAD_BYTES STRLEN(HEAD)
@@ -835,6 +836,69 @@ static void output_started__loop_is_full__error(void **state)
 	assert_int_equal(output_started(&f->output), -ENOSPC);
 }
 
+/* ---- in a live dyno ------------------------------------------------------------------------- */
+
+static const char *const argv_print[] = {
+	"bash", "-c",
+	"echo one; echo two >/dev/stdout; echo three >&2; echo four >/dev/stderr; printf five; "
+	"sleep 100 & exit 0",
+	NULL};
+
+/* An app may open its streams anew, whoever it is; what it leaves behind ends with it. */
+static void live_print(struct live *v, const struct live_case *c)
+{
+	static const char *const want[] = {"one", "two", "three", "four", "five"};
+	struct sink sink;
+	struct output o;
+	struct loop loop;
+	char text[4096] = "", *line = text;
+	int fd, status;
+
+	live_make(v, c, argv_print);
+	loop_init(&loop);
+	MUST(sink_open_files(&sink, &v->store, "shop", "web.1", &v->err) == 0);
+	MUST(output_open(&o, &loop, &sink, "web.1", &v->err) == 0);
+	v->launch.stdio[1] = o.child_fd[0];
+	v->launch.stdio[2] = o.child_fd[1];
+	live_start(v);
+	MUST(output_started(&o) == 0);
+	live_wait(v, INIT_MSG_EXITED);
+	MUST(launch_kill(&v->launch) == 0);
+	MUST(proc_wait(v->launch.pidfd, &status) == 0);
+	output_drain(&o, 1000);
+	MUST(sink.dropped == 0);
+	output_close(&o);
+	sink_close(&sink);
+	fd = openat(v->store.data_fd, "logs/shop/web.1.log", O_RDONLY | O_CLOEXEC);
+	MUST(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && close(fd) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		MUST(strlen(line) > HEAD_BYTES);
+		line += HEAD_BYTES;
+		MUST(strncmp(line, want[i], strlen(want[i])) == 0);
+		line = strchr(line, '\n');
+		MUST(line != NULL);
+		line++;
+	}
+	MUST(*line == '\0');
+	live_done(v);
+}
+
+static void output__live_dyno__its_streams_can_be_opened_anew(void **state)
+{
+	static const struct live_case cases[] = {{.rootless = false}, {.rootless = true}};
+	size_t skipped = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int status = live_run(&cases[i], live_print);
+
+		skipped += status == LIVE_SKIP;
+		assert_true(status == 0 || status == LIVE_SKIP);
+	}
+	if (skipped == ARRAY_SIZE(cases))
+		skip();
+}
+
 #define WITH_OUTPUT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -861,6 +925,7 @@ int main(void)
 		WITH_OUTPUT(output_close__any_time__no_descriptor_is_left),
 		WITH_OUTPUT(output_open__no_descriptors__error),
 		WITH_OUTPUT(output_started__loop_is_full__error),
+		cmocka_unit_test(output__live_dyno__its_streams_can_be_opened_anew),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);
