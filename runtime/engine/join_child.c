@@ -139,10 +139,11 @@ static int join_user_namespace(struct launch *l, struct dyno_err *err)
 }
 
 /* While there still are capabilities that no tenant has, which by itself keeps them off. */
-static int join_hidden(struct launch *l, struct dyno_err *err)
+static int join_ids(struct launch *l, struct dyno_err *err)
 {
-	(void)l;
-	return set_undumpable(err);
+	int r = child_ids(l, err);
+
+	return r < 0 ? r : set_undumpable(err);
 }
 
 /* From here on paths are the tenant's, who may have made links to /proc/self/fd. */
@@ -162,8 +163,7 @@ static const struct step child_rows[] = {
 	{"join-rlimits", child_rlimits, NULL},
 	{"join-user-namespace", join_user_namespace, NULL},
 	{"join-bounding-set", child_bounding, NULL},
-	{"join-ids", child_ids, NULL},
-	{"join-hidden", join_hidden, NULL},
+	{"join-ids", join_ids, NULL},
 	{"join-lifeline", child_lifeline, NULL},
 	{"join-closed", join_closed, NULL},
 	{"join-directory", child_directory, NULL},

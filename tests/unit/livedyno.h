@@ -106,7 +106,13 @@ static void live_become_user(const char *base)
 	MUST(prctl(PR_SET_DUMPABLE, 1) == 0);
 }
 
-/* A file system of its own: it takes attributes and id maps, and vanishes with the process. */
+/* To the dyno's user, as the host numbers him: tmpfs takes no id maps before 6.3. */
+static void live_give(const char *path, const struct live_case *c)
+{
+	MUST(c->rootless || chown(path, LIVE_BASE + LIVE_UID, LIVE_BASE + LIVE_UID) == 0);
+}
+
+/* A file system of its own: it takes attributes, and vanishes with the process. */
 static void live_place(struct live *v, const struct live_case *c)
 {
 	if (geteuid() == 0) {
@@ -125,8 +131,9 @@ static void live_place(struct live *v, const struct live_case *c)
 
 		str_fmt(inner, sizeof(inner), "%s/app", v->app);
 		MUST(mkdir(inner, 0755) == 0);
-		MUST(c->rootless || chown(inner, LIVE_UID, LIVE_UID) == 0);
+		live_give(inner, c);
 	}
+	live_give(v->app, c);
 }
 
 static void live_spec(struct live *v, const struct live_case *c, const char *const *argv)
@@ -142,7 +149,7 @@ static void live_spec(struct live *v, const struct live_case *c, const char *con
 		.uid = LIVE_UID,
 		.size = size_find("standard-1x"),
 		.app_is_root = !c->directory,
-		.app = {.path = v->app, .owner = SPEC_OWNER_SAME, .owned = true},
+		.app = {.path = v->app, .owner = SPEC_OWNER_HOST, .owned = true},
 		.scratch_path = c->disk ? v->scratch : NULL,
 		.network = c->private_net ? SPEC_NET_NONE : SPEC_NET_HOST,
 	};
@@ -160,8 +167,6 @@ static void live_spec(struct live *v, const struct live_case *c, const char *con
 	in.stack.fd = v->stack.root_fd;
 	in.stack.owner = SPEC_OWNER_SAME;
 	in.app.fd = open(v->app, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (c->directory && !c->rootless)
-		in.app.owner = 0;
 	MUST(in.stack.path && in.app.fd >= 0);
 	MUST(appspec_compile(&in, &v->arena, &v->spec, &v->err) == 0);
 }

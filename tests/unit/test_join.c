@@ -559,16 +559,18 @@ static void join_start__monitor_killed_at_every_step__nobody_lives_on_T41(void *
 
 /* ---- what tenants see meanwhile -------------------------------------------------------------- */
 
-/* For each number: all that can be had of that process.  It does not stop at what fails. */
+/* For each number: all that can be had of that process.  It does not stop at what fails, and does
+ * most of it by itself: a process for each file takes an emulated machine too long. */
 static const char spy_script[] =
 	"while read -r p; do cd /proc/$p\n"
-	"for f in exe cwd root ns/mnt; do readlink $f >/dev/null && echo \"OPEN $f\"; done\n"
-	"for f in fd fdinfo map_files; do ls $f >/dev/null && echo \"OPEN $f\"; done\n"
+	"for f in exe cwd root ns/mnt; do [ ! -e $f ] || echo \"OPEN $f\"; done\n"
+	"for f in fd/* fdinfo/* map_files/*; do\n"
+	" [[ $f == *'*' ]] || echo \"OPEN ${f%/*}\"; done\n"
 	"for f in mem environ maps smaps auxv pagemap; do\n"
 	" if exec 9<$f; then echo \"OPEN $f\"; exec 9<&-; fi; done\n"
 	"cmp -s mountinfo /proc/self/mountinfo || echo \"OPEN mountinfo\"\n"
-	"for f in [!m]* m[!o]*; do [ ! -f $f ] || { echo \"FILE $f\"; head -c65536 $f | tr -d '\\0'; }; done\n"
-	"cat net/unix; echo DONE; cd /; done 2>/dev/null";
+	"head -vc65536 [!m]* m[!o]* net/unix | tr -d '\\0'\n"
+	"echo DONE; cd /; done 2>/dev/null";
 
 struct spy {
 	struct join join;
@@ -639,7 +641,7 @@ static void must_tell_nothing(const char *told, const char *base)
 			_exit(1);
 		}
 	/* It did look. */
-	MUST(strstr(told, "FILE cmdline") && strstr(told, "FILE status"));
+	MUST(strstr(told, "==> cmdline <==\n") && strstr(told, "==> status <==\n"));
 }
 
 static void case_seen(struct live *v, const struct live_case *c)
