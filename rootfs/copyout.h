@@ -42,8 +42,8 @@ struct copyout_source {
  * @root_fd: the dyno's root, borrowed
  * @path: absolute as the dyno sees it, or relative to /app; a link at its end is meant itself,
  *        unless a slash follows
- * Return: 0, or -errno with ERR_IO, ERR_USAGE (empty; on a file system of the kernel's own, such as
- * /proc: what stands there is the host's as much as the dyno's).
+ * Return: 0, or -errno with ERR_USAGE (it is empty), ERR_IO (-EINVAL: on a file system of the kernel's
+ * own, such as /proc: what stands there is the host's as much as the dyno's).
  */
 int copyout_find(int root_fd, const char *path, struct copyout_source *ret, struct dyno_err *err);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include <linux/magic.h>
@@ -45,7 +46,7 @@ static int failed_path(struct dyno_err *err, int num, const char *what, const ch
 int copyout_refuse_kernels(struct dyno_err *err, const char *path)
 {
 	char text[200];
-	int r = err_set(err, ERR_USAGE, EINVAL, "copy \"%s\"",
+	int r = err_set(err, ERR_IO, EINVAL, "copy \"%s\"",
 			str_escape(text, sizeof(text), path));
 
 	err_hint(err, "it is made by the kernel as it is read, and no file: use `dyno exec`");
@@ -84,6 +85,7 @@ int copyout_find(int root_fd, const char *path, struct copyout_source *ret, stru
 {
 	_cleanup_(copyout_done) struct copyout_source source = COPYOUT_SOURCE_INIT;
 	char full[PATH_MAX];
+	struct stat st;
 	int r = 0;
 
 	if (*path == '\0')
@@ -93,6 +95,8 @@ int copyout_find(int root_fd, const char *path, struct copyout_source *ret, stru
 		r = -ENAMETOOLONG;
 	if (r == 0)
 		r = open_source(root_fd, full, &source);
+	if (r == 0 && fstatat(source.dir_fd, source.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
 	if (r < 0)
 		return failed_path(err, -r, "open", path);
 	if (copyout_is_kernels(source.dir_fd))
