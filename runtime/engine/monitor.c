@@ -721,6 +721,7 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	if (r < 0) {
 		report(&m, err);
 		ctl_close(&m.ctl);
+		sink_detach(plan->sink);
 		return r;
 	}
 	r = run(&m);
@@ -737,5 +738,6 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	control_done(&m);
 	ctl_close(&m.ctl);
 	forget_files(&m);
+	sink_detach(plan->sink); /* the loop is in our frame, the sink is not */
 	return r;
 }

@@ -137,6 +137,21 @@ int sink_attach(struct sink *sink, struct loop *loop)
 	return 0;
 }
 
+void sink_detach(struct sink *sink)
+{
+	if (!sink || !sink->loop)
+		return;
+	if (sink->watched)
+		loop_remove(sink->loop, sink->fd);
+	loop_timer_disarm(sink->loop, sink->timer);
+	sink->watched = false;
+	sink->armed = false;
+	sink->loop = NULL;
+	sink->outputs = NULL;
+	sink->held = NULL;
+	sink->on_room = NULL;
+}
+
 void sink_wait(struct sink *sink, uint64_t until_ms)
 {
 	const uint64_t now = clock_ms();
@@ -403,10 +418,7 @@ void sink_close(struct sink *sink)
 		(void)write_batch(sink); /* of a note alone: the last chance */
 	while (sink->stuck && clock_ms() < until)
 		sink_wait(sink, until);
-	if (sink->watched)
-		loop_remove(sink->loop, sink->fd);
-	if (sink->loop)
-		loop_timer_disarm(sink->loop, sink->timer);
+	sink_detach(sink);
 	close_fdp(&sink->fd);
 	close_fdp(&sink->dir_fd);
 	if (sink->area)

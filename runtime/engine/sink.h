@@ -138,11 +138,14 @@ int sink_open_files(struct sink *sink, struct store *store, const char *app, con
 int sink_remove_files(struct store *store, const char *app, const char *dyno);
 
 /**
- * sink_attach() - watch for room in @loop, borrowed until sink_close(); it has one timer more by
- * it.  Without a loop what waits is written with the next line.
+ * sink_attach() - watch for room in @loop, borrowed until sink_detach() or sink_close(); it has
+ * one timer more by it.  Without a loop what waits is written with the next line.
  * Return: 0, -ENOMEM, or -ENOSPC: no timer.
  */
 int sink_attach(struct sink *sink, struct loop *loop);
+
+/** sink_detach() - the loop ends, and so have all outputs.  NULL and one without a loop are fine. */
+void sink_detach(struct sink *sink);
 
 /**
  * sink_line() - one record: "TIME SOURCE[DYNO]: TEXT\n"; of a text longer than OUTPUT_LINE_BYTES

@@ -51,7 +51,8 @@ static bool is_null_device(int fd)
 	return fstat(fd, &st) < 0 || (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
 }
 
-/* SIGPIPE is ignored, so that a reader that is gone is an error of the write. */
+/* SIGPIPE and SIGXFSZ are ignored, so that a reader that is gone, and a limit on the size of files
+ * that the caller has set himself, are errors of the write. */
 static int take_signals(struct order *o, struct dyno_err *err)
 {
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -62,7 +63,8 @@ static int take_signals(struct order *o, struct dyno_err *err)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGQUIT);
-	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0 ||
+	    sigaction(SIGXFSZ, &ignore, NULL) < 0)
 		return err_set(err, ERR_IO, errno, "block signals");
 	o->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	return o->signal_fd < 0 ? err_set(err, ERR_IO, errno, "take over the signals") : 0;

@@ -656,6 +656,30 @@ static void sink_attach__pipe_gets_room__written_by_the_loop(void **state)
 		       "heroku[web.1]: before the loop\nheroku[web.1]: in the loop\n");
 }
 
+/* The loop of a monitor is gone before its sink is closed: what waits is still written. */
+static void sink_detach__pipe_is_full__written_without_the_loop(void **state)
+{
+	static char junk[1U << 16];
+	struct fixture *f = *state;
+	struct loop loop;
+
+	loop_init(&loop);
+	sink_detach(NULL);
+	sink_detach(&f->sink);
+	open_pipe(f);
+	assert_int_equal(sink_attach(&f->sink, &loop), 0);
+	fill_pipe(f->pipe[1]);
+	assert_int_equal(line(f, "one"), 0);
+	assert_true(f->sink.watched);
+	sink_detach(&f->sink);
+	assert_int_equal(loop.sources[0].fd, -1);
+	memset(&loop, 0xff, sizeof(loop));
+	assert_int_equal(fd_read_full(f->pipe[0], junk, sizeof(junk)), sizeof(junk));
+	assert_int_equal(line(f, "two"), 0);
+	sink_close(&f->sink);
+	assert_records(read_now(f, f->pipe[0]), "heroku[web.1]: one\nheroku[web.1]: two\n");
+}
+
 static void sink_attach__loop_is_full__error(void **state)
 {
 	struct fixture *f = *state;
@@ -926,6 +950,7 @@ int main(void)
 		WITH_DIR(sink_line__pipe_is_full__kept_then_counted),
 		WITH_DIR(sink_close__pipe_stays_full__ends_in_time),
 		WITH_DIR(sink_attach__pipe_gets_room__written_by_the_loop),
+		WITH_DIR(sink_detach__pipe_is_full__written_without_the_loop),
 		WITH_DIR(sink_attach__loop_is_full__error),
 		WITH_DIR(sink_attach__no_source_free__written_by_the_timer),
 		WITH_DIR(sink_attach__idle__pages_are_given_back),
