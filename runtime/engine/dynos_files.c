@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -133,6 +134,22 @@ static int init_pid_of(struct dyno *dyno, int *ret, struct dyno_err *err)
 	return 0;
 }
 
+/* Until a launch has pivoted, its process sees the host's root: nothing of that is the dyno's. */
+static int check_root(const struct dyno *dyno, int root, struct dyno_err *err)
+{
+	struct stat host;
+	struct stat st;
+
+	if (stat("/", &host) < 0 || fstat(root, &st) < 0)
+		return err_set(err, ERR_IO, errno, "look at the root of %s/%s", dyno->app,
+			       dyno->name);
+	if (host.st_dev != st.st_dev || host.st_ino != st.st_ino)
+		return 0;
+	(void)err_set(err, ERR_MONITOR, EAGAIN, "open the root of %s/%s", dyno->app, dyno->name);
+	err_hint(err, "it is being started: try again in a moment");
+	return -EAGAIN;
+}
+
 /*
  * The dyno's root.  The number of a process may have become another's by the time it is used; but
  * not while its parent, the monitor, still says that it is his, which he is asked once more; and
@@ -164,7 +181,8 @@ static int open_root(struct dyno *dyno, struct dyno_err *err)
 	if (again != pid || pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
 		return err_set(err, ERR_NOT_FOUND, ESRCH, "find the processes of %s/%s", dyno->app,
 			       dyno->name);
-	return take_fd(&root);
+	r = check_root(dyno, root, err);
+	return r < 0 ? r : take_fd(&root);
 }
 
 DYNO_PUBLIC int dyno_copy(struct dyno_host *host, const char *app, const char *name,

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -791,22 +792,73 @@ static void put(int at, const char *name, const char *text)
 	assert_int_equal(fd_write_full(fd, text, strlen(text)), (ssize_t)strlen(text));
 }
 
+/* A process whose root is <path>/root. Return: its number; 0: none can be made here. */
+static pid_t start_in_root(struct fixture *f)
+{
+	char root[64];
+	int ready[2];
+	pid_t pid;
+	char c;
+	ssize_t n;
+
+	str_fmt(root, sizeof(root), "%s/root", f->path);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if ((geteuid() != 0 && unshare(CLONE_NEWUSER) < 0) || chroot(root) < 0 ||
+		    write(ready[1], "r", 1) != 1)
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	close_fdp(&ready[1]);
+	n = read(ready[0], &c, 1);
+	close_fdp(&ready[0]);
+	if (n == 1)
+		return pid;
+	(void)waitpid(pid, NULL, 0);
+	return 0;
+}
+
 static void dyno_copy__root_of_its_init__copied_from(void **state)
 {
 	struct fixture *f = *state;
-	struct script script = {.state = "up", .init_pid = getpid(), .upper_fd = -EBADF};
-	char from[64];
+	struct script script = {.state = "up", .upper_fd = -EBADF};
 	char to[64];
 	struct stat st;
-	_cleanup_close_ int tar = openat(f->fd, "tar", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct dyno_err err = {0};
 
-	put(f->fd, "original", "text");
+	assert_int_equal(path_mkdir_p(f->fd, "root/app", 0755), 0);
+	put(f->fd, "root/app/original", "text");
+	script.init_pid = start_in_root(f);
+	if (script.init_pid == 0)
+		skip();
 	start(f, &script);
-	str_fmt(from, sizeof(from), "%s/original", f->path);
 	str_fmt(to, sizeof(to), "%s/copy", f->path);
-	assert_int_equal(dyno_copy(f->host, "shop", "web.1", from, to, -1, NULL), 0);
+	if (dyno_copy(f->host, "shop", "web.1", "original", to, -1, &err) < 0)
+		fail_msg("%s", err.msg);
 	assert_int_equal(fstatat(f->fd, "copy", &st, 0), 0);
 	assert_int_equal(st.st_size, 4);
+	assert_int_equal(dyno_copy(f->host, "shop", "web.1", "/etc/passwd", to, -1, &err), -ENOENT);
+	(void)kill(script.init_pid, SIGKILL);
+	(void)waitpid(script.init_pid, NULL, 0);
+}
+
+/* Before a launch has pivoted into it. */
+static void dyno_copy__root_that_is_the_hosts__refused(void **state)
+{
+	struct fixture *f = *state;
+	struct script script = {.state = "starting", .init_pid = getpid(), .upper_fd = -EBADF};
+	struct dyno_err err = {0};
+	struct stat st;
+	char to[64];
+
+	start(f, &script);
+	str_fmt(to, sizeof(to), "%s/copy", f->path);
+	assert_int_equal(dyno_copy(f->host, "shop", "web.1", "/etc/passwd", to, -1, &err), -EAGAIN);
+	assert_non_null(strstr(err.hint, "being started"));
+	assert_int_equal(fstatat(f->fd, "copy", &st, 0), -1);
 }
 
 static void dyno_copy__init_that_is_not_its__refused(void **state)
@@ -859,6 +911,7 @@ int main(void)
 		TEST(dyno_diff__live__walked_by_the_caller),
 		TEST(dyno_diff__not_running__its_last_manifest),
 		TEST(dyno_copy__root_of_its_init__copied_from),
+		TEST(dyno_copy__root_that_is_the_hosts__refused),
 		TEST(dyno_copy__init_that_is_not_its__refused),
 	};
 
