@@ -403,11 +403,19 @@ int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value)
 	return -ENOENT;
 }
 
+void ctl_hide(struct ctl *ctl)
+{
+	if (ctl->dir_fd < 0)
+		return;
+	(void)unlinkat(ctl->dir_fd, CTL_SOCKET_NAME, 0); /* the place goes with all in it */
+	ctl->dir_fd = -EBADF;
+}
+
 void ctl_close(struct ctl *ctl)
 {
 	if (ctl->fd < 0)
 		return;
-	(void)unlinkat(ctl->dir_fd, CTL_SOCKET_NAME, 0); /* the place goes with all in it */
+	ctl_hide(ctl);
 	for (size_t i = 0; i < CTL_CLIENTS_MAX; i++)
 		drop(ctl, &ctl->clients[i]);
 	if (ctl->loop) {

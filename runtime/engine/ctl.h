@@ -156,6 +156,9 @@ void ctl_event(struct ctl *ctl, const char *json, size_t len);
 /** ctl_answer_later() - CTL_ENDED to a client that is still there. Return: 0; -ENOENT. */
 int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value);
 
+/** ctl_hide() - remove the socket, and so take no new client; the place may then go. */
+void ctl_hide(struct ctl *ctl);
+
 /** ctl_close() - hang up on everybody and remove the socket. */
 void ctl_close(struct ctl *ctl);
 

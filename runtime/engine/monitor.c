@@ -736,8 +736,12 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	}
 	tell_over(&m);
 	control_done(&m);
-	ctl_close(&m.ctl);
 	forget_files(&m);
+	forget_files(&m);
+	/* Who hears the hanging up may rely on it that the name is free. */
+	ctl_hide(&m.ctl);
+	state_release(&m.app->place);
+	ctl_close(&m.ctl);
 	sink_detach(plan->sink); /* the loop is in our frame, the sink is not */
 	return r;
 }

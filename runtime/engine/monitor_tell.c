@@ -213,8 +213,12 @@ void tell_now(struct monitor *m, struct sbuf *b)
 
 	tell_facts(m, &facts);
 	statefile_format(&facts, &state);
-	begin(m, b, "now");
-	/* The members of the state stand beside the event's own. */
+	json_open(b, NULL, '{');
+	json_str(b, "event", "now");
+	json_time(b, "time", time_now_us());
+	json_str(b, "dyno", m->app->place.dyno);
+	/* The members of the state stand beside these; schema and app are among them, and a key that
+	 * stands twice is refused by readers. */
 	if (state.len > 2) {
 		sbuf_addc(b, ',');
 		sbuf_add(b, state.data + 1, state.len - 2);
