@@ -737,7 +737,6 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	tell_over(&m);
 	control_done(&m);
 	forget_files(&m);
-	forget_files(&m);
 	/* Who hears the hanging up may rely on it that the name is free. */
 	ctl_hide(&m.ctl);
 	state_release(&m.app->place);
