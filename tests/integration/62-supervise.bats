@@ -113,7 +113,8 @@ EOF2
 	became 10 worker.1 up
 	wait_for 10 bash -c "$DYNO events fresh/worker.1 | grep -q 'wrote 2 files, '"
 	run -0 log_of worker.1
-	assert_no_line left
+	assert_line 'app[worker.1]: Procfile'
+	assert_no_line 'app[worker.1]: left'
 	dyno stop worker.1
 	run -0 dyno diff fresh/worker.1
 	assert_line /app/left
@@ -146,9 +147,9 @@ EOF2
 		run -0 dyno stop "scope-$scope/worker.1"
 		grep -q 'app\[worker.1\]: main' "$BASE/data/logs/scope-$scope/worker.1.log" || fail "$scope: main"
 	done
-	! grep -q child "$BASE/data/logs/scope-main/worker.1.log" || fail "main reached the child"
-	grep -q session "$BASE/data/logs/scope-all/worker.1.log" || fail "all did not reach the session"
-	! grep -q 'app.*session' "$BASE/data/logs/scope-group/worker.1.log" || fail "group reached a session"
+	! grep -q "app.*: child" "$BASE/data/logs/scope-main/worker.1.log" || fail "main reached the child"
+	grep -q 'app.*: session' "$BASE/data/logs/scope-all/worker.1.log" || fail "all did not reach the session"
+	! grep -q 'app.*: session' "$BASE/data/logs/scope-group/worker.1.log" || fail "group reached a session"
 	grep -q 'Stopping process with SIGTERM' "$BASE/data/logs/scope-main/worker.1.log" || fail "line"
 }
 
@@ -172,7 +173,7 @@ EOF2
 	is worker.2 crashed || fail "worker.2 is $(fact worker.2 state)"
 	[ "$(fact worker.2 reason)" = supervisor-lost ] || fail "reason"
 	[ "$(find "$BASE/run" -name 'worker.*' -type d | wc -l)" = 1 ] || fail "its place stays"
-	run -0 dyno start --detach --backoff 0,0,0,0 "$dir" worker=2
+	run -0 --separate-stderr dyno start --detach --backoff 0,0,0,0 "$dir" worker=2
 	[ "$output" = worker.2 ] || lib_seen "expected exactly the missing one"
 	became 10 worker.2 up
 	[ "$(grep -c supervisor-lost "$BASE/data/records/hard/exits")" = 1 ] || fail "not one record"
@@ -199,10 +200,12 @@ EOF2
 
 @test "the same name twice, stop during start, stop twice, restart during stop, rm while running (T54)" {
 	dir=$(sleeping same)
+	pids=()
 	for i in 1 2 3 4; do
-		dyno start --detach "$dir" >"$BATS_TEST_TMPDIR/started.$i" 3>&- &
+		dyno start --detach "$dir" >"$BATS_TEST_TMPDIR/started.$i" 2>&1 3>&- &
+		pids+=($!)
 	done
-	wait
+	wait "${pids[@]}"
 	became 10 worker.1 up
 	[ "$(live | wc -l)" = 1 ] || fail "doubled: $(live)"
 	run -1 dyno rm worker.1

@@ -106,7 +106,7 @@ client() {
 		gone 1 "${all[@]}"
 		is "$name" crashed || fail "$name is $(fact "$name" state)"
 		[ "$(fact "$name" reason)" = supervisor-lost ] || fail "$name: $(fact "$name" reason)"
-		run -0 dyno start --detach --backoff off -a gb "$slug" web=2 clock=1
+		run -0 --separate-stderr dyno start --detach --backoff off -a gb "$slug" web=2 clock=1
 		[ "$output" = "$name" ] || lib_seen "expected exactly $name"
 		became 30 "$name" up
 	done
