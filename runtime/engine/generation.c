@@ -155,7 +155,8 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->base = gen->base;
 	l->cgroups = app->have_cgroups ? &app->cgroups : NULL;
 	l->leaf_name = gen->leaf_name;
-	l->want_listen_fd = app->web && app->opts->network != DYNO_NET_HOST;
+	/* By it readiness is told, and health is asked, in a network of its own. */
+	l->want_listen_fd = (app->web || app->opts->health) && app->opts->network != DYNO_NET_HOST;
 	l->want_upper_fds = !app->opts->no_receipt;
 	l->slow_layers = app->slow_layers;
 	l->timing = gen->timing;

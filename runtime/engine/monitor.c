@@ -397,6 +397,8 @@ static void discard(struct monitor *m, struct slot *slot)
 
 	if (keeps_error)
 		report(m, &slot->err);
+	if (m->health.launch == &slot->gen.launch)
+		health_stop(&m->health);
 	output_close(&slot->output);
 	gen_done(&slot->gen);
 	*slot = (struct slot){
@@ -429,6 +431,7 @@ static void say(struct monitor *m, const struct sup_do *what)
 		.boot_timeout_ms = m->sup.policy.boot_timeout_ms,
 		.grace_ms = m->sup.policy.grace_ms,
 		.launch_timeout_ms = LAUNCH_TIMEOUT_MS,
+		.count = m->health_count,
 		.status = slot ? slot->exit_code : 0,
 		.port = slot ? slot->gen.port : 0,
 		.text = cause,
@@ -449,11 +452,15 @@ static void say(struct monitor *m, const struct sup_do *what)
 			return;
 	}
 	tell_line(m, what->line, &args);
+	if (what->line == LINE_HEALTH && m->health_cause)
+		tell_warning(m, m->health_cause);
 }
 
-static void send_stop(struct slot *slot, int sig, enum init_scope scope)
+static void send_stop(struct monitor *m, struct slot *slot, int sig, enum init_scope scope)
 {
 	look_stop(slot);
+	if (m->health.launch == &slot->gen.launch)
+		health_stop(&m->health);
 	/* No dyno-init to ask: nobody inside could hear of it. */
 	if (launch_signal(&slot->gen.launch, sig, scope) < 0 && !slot->exited)
 		(void)launch_kill(&slot->gen.launch);
@@ -478,7 +485,7 @@ static void obey_one(struct monitor *m, const struct sup_do *what)
 		return;
 	switch (what->action) {
 	case SUP_TERM:
-		send_stop(slot, m->app->stop_signal, m->app->stop_scope);
+		send_stop(m, slot, m->app->stop_signal, m->app->stop_scope);
 		break;
 	case SUP_HANGUP:
 		(void)launch_signal(&slot->gen.launch, SIGHUP, INIT_SCOPE_ALL); /* R16 tells */
@@ -529,6 +536,32 @@ void mon_event(struct monitor *m, enum sup_event event, uint32_t gen)
 	mon_feed(m, &info);
 }
 
+/* ---- health --------------------------------------------------------------------------------- */
+
+static void on_unhealthy(void *data, uint32_t count, const char *cause)
+{
+	struct monitor *m = data;
+
+	m->health_count = count;
+	m->health_cause = cause;
+	mon_event(m, SUP_HEALTH_FAIL, m->sup.front.id);
+	m->health_cause = NULL;
+	mon_settle(m);
+}
+
+/* The front generation is asked as soon as it is up; its predecessor no more. */
+static void watch_health(struct monitor *m)
+{
+	struct slot *slot = mon_front(m);
+	bool wanted = m->health_plan.kind != HEALTH_NONE && slot && m->sup.front.live &&
+		      m->sup.front.state == SUP_UP;
+
+	if (m->health.launch && (!wanted || m->health.launch != &slot->gen.launch))
+		health_stop(&m->health);
+	if (wanted && !m->health.launch)
+		health_start(&m->health, &slot->gen.launch, slot->gen.port, slot->gen.envp);
+}
+
 /* ---- the loop ------------------------------------------------------------------------------- */
 
 static bool tell_all_gone(struct monitor *m)
@@ -560,6 +593,7 @@ void mon_settle(struct monitor *m)
 {
 	while (tell_all_gone(m) || feed_due(m))
 		;
+	watch_health(m);
 	loop_timer_arm(&m->loop, m->sup_timer, sup_deadline(&m->sup));
 	if (sup_idle(&m->sup))
 		m->loop.quit = true;
@@ -630,7 +664,7 @@ static int add_sources(struct monitor *m)
 	return r;
 }
 
-static void add_timers(struct monitor *m)
+static int add_timers(struct monitor *m)
 {
 	size_t i;
 
@@ -642,6 +676,21 @@ static void add_timers(struct monitor *m)
 		m->slots[i].launch_timer =
 			loop_timer_add(&m->loop, on_launch_timeout, &m->slots[i]);
 	}
+	if (m->health_plan.kind == HEALTH_NONE)
+		return 0;
+	return health_init(&m->health, &m->loop, &m->health_plan, on_unhealthy, m);
+}
+
+static int make_health(struct monitor *m, struct dyno_err *err)
+{
+	const struct dyno_run_opts *o = m->app->opts;
+
+	if (!o->health || !m->plan->supervised)
+		return 0;
+	m->health_plan.interval_ms = o->health_interval_ms;
+	m->health_plan.timeout_ms = o->health_timeout_ms;
+	m->health_plan.threshold = o->health_threshold;
+	return health_parse(o->health, &m->app->arena, &m->health_plan, err);
 }
 
 /* The first generation is prepared before anything is said of it: what is wrong with the caller's
@@ -654,7 +703,10 @@ static int prepare(struct monitor *m, struct dyno_err *err)
 
 	loop_init(&m->loop);
 	r = app_policy(m->app, m->plan->supervised, &policy, err);
-	add_timers(m);
+	if (r == 0)
+		r = make_health(m, err);
+	if (r == 0 && add_timers(m) < 0)
+		r = err_set(err, ERR_INTERNAL, ENOSPC, "watch the time");
 	if (r == 0)
 		r = ctl_open(&m->ctl, m->app->place.dir_fd, err);
 	if (r < 0)

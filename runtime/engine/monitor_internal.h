@@ -9,6 +9,7 @@
 
 #include "engine/ctl.h"
 #include "engine/generation.h"
+#include "engine/health.h"
 #include "engine/join.h"
 #include "engine/monitor.h"
 #include "engine/output.h"
@@ -75,6 +76,7 @@ struct monitor_exec {
  * @last: of the last end
  * @told: what state.json says
  * @dirty: and it is no longer true
+ * @cause: of the last failed health check
  */
 struct monitor {
 	const struct monitor_plan *plan;
@@ -83,6 +85,8 @@ struct monitor {
 	struct sup sup;
 	struct slot slots[2];
 	struct ctl ctl;
+	struct health_plan health_plan;
+	struct health health;
 	struct monitor_exec execs[MONITOR_EXECS_MAX];
 	int sup_timer;
 	bool reported;
@@ -93,6 +97,8 @@ struct monitor {
 	bool have_last;
 	char boot_id[40];
 	uint64_t start_time;
+	const char *health_cause;
+	uint64_t health_count;
 };
 
 /** mon_feed() - one event through the table, and what it decides. */

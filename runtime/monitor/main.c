@@ -104,6 +104,7 @@ static int read_order(struct order *o, struct dyno_err *err)
 
 static int open_sink(struct order *o, struct dyno_err *err)
 {
+	o->sink.platform = o->app.log_source;
 	if (is_null_device(MONITOR_FD_LOG))
 		return sink_open_files(&o->sink, o->app.store, o->app.name, o->app.place.dyno, err);
 	sink_open_fd(&o->sink, MONITOR_FD_LOG);

@@ -288,3 +288,30 @@ EOF2
 	log_of "$name" | grep -qxF "app[$name]: done" || fail "no output"
 	[ "$(platform_of "$name" | tail -1)" = 'State changed from up to complete' ] || fail "lines"
 }
+
+@test "health: a dyno that does not answer is stopped and comes back; one that does stays (C0.3)" {
+	web='web: python3 -m http.server --directory /app "$PORT"'
+	dir=$(app -t "$web" healthy)
+	echo fine | put "$dir/ok"
+	dyno start --detach --health http:/ok --health-interval 200ms --backoff off "$dir"
+	became 10 web.1 up
+	first=$(init_of web.1)
+	sleep 1
+	[ "$(init_of web.1)" = "$first" ] || fail "a healthy one was restarted"
+	dir=$(app -t "$web" sick)
+	dyno start --detach --health http:/missing --health-interval 100ms --health-threshold 2 \
+		--backoff 1h "$dir"
+	became 10 sick/web.1 crashed
+	[ "$(fact sick/web.1 reason)" = health ] || fail "reason"
+	grep -q 'Health check failed 2 times in a row' "$BASE/data/logs/sick/web.1.log" || fail "not said"
+	grep -q 'Warning: .*404' "$BASE/data/logs/sick/web.1.log" || fail "no cause"
+	dir=$(app -t 'worker: sleep 1; touch gone; sleep 1000' inside)
+	dyno start --detach --health 'exec:test ! -e gone' --health-interval 100ms \
+		--health-threshold 3 --backoff 1h "$dir"
+	became 10 inside/worker.1 crashed
+	[ "$(fact inside/worker.1 reason)" = health ] || fail "reason"
+	dir=$(app -t 'worker: exec sleep 1000' closed)
+	dyno start --detach --network none --health tcp --health-interval 100ms --backoff 1h "$dir"
+	became 10 closed/worker.1 crashed
+	grep -q 'Warning: connect to ' "$BASE/data/logs/closed/worker.1.log" || fail "no cause"
+}

@@ -29,8 +29,8 @@ live() {
 }
 
 fact() {
-	dyno ps --json --all | jq -r --arg n "${1##*/}" --arg m "$2" \
-		'[.[] | select(.name == $n)] | if length == 0 then "none" else .[0][$m] end'
+	dyno ps --json --all "$1" 2>/dev/null |
+		jq -r --arg m "$2" 'if length == 0 then "none" else .[0][$m] end'
 }
 
 is() { [ "$(fact "$1" state)" = "$2" ]; }
