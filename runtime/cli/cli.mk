@@ -15,3 +15,8 @@ $(O)/unit/test_notify: DYNO_LIBS += $(CORE_LIB)
 $(O)/unit/test_table: $(call obj,$(addprefix runtime/cli/,table.c output.c))
 $(O)/unit/test_event: $(call obj,$(addprefix runtime/cli/,event.c output.c))
 $(O)/unit/test_table $(O)/unit/test_event: DYNO_LIBS += $(CORE_LIB)
+
+# It brings a library of its own.
+$(O)/unit/test_foreground: $(call obj,$(addprefix runtime/cli/,foreground.c fleet.c event.c \
+	handover.c notify.c printer.c logview.c outfile.c output.c progress.c))
+$(O)/unit/test_foreground: DYNO_LIBS += $(CORE_LIB)

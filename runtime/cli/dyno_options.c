@@ -2,6 +2,19 @@
 /* dyno_options.c - the settings of a dyno as options. */
 #include "cli/dyno_options.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+
+/* Longest spec. Source: dyno-spec(5) */
+#define SPEC_MAX_BYTES (1024U * 1024U)
+#define SPEC_FD_PREFIX "fd:"
+
 static const char *const network_choices[] = {
 	[DYNO_NET_HOST] = "host",
 	[DYNO_NET_NONE] = "none",
@@ -22,6 +35,12 @@ static const struct opt rows[] = {
 	 .offset = AT(run.name, const char *),
 	 .arg = "NAME",
 	 .help = "the dyno's name, its $DYNO (web.1, run.1234)"},
+	{.name = "spec",
+	 .kind = OPT_STRING,
+	 .offset = AT(spec, const char *),
+	 .arg = "FILE|-|fd:N",
+	 .help = "settings as JSON; options win",
+	 .words = OPT_WORDS_FILE},
 	{.name = "env",
 	 .letter = 'e',
 	 .kind = OPT_LIST,
@@ -76,11 +95,58 @@ static const struct opt rows[] = {
 	 .offset = AT(run.grace_ms, uint64_t),
 	 .arg = "TIME",
 	 .help = "from TERM to KILL at a stop (30s)"},
+	{.name = "stop-signal",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.stop_signal, const char *),
+	 .arg = "SIGNAL",
+	 .help = "asks the dyno to stop (TERM)"},
+	{.name = "stop-scope",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.stop_scope, const char *),
+	 .arg = "WHOM",
+	 .help = "who gets it: all, group or main (all)"},
+	{.name = "no-receipt",
+	 .kind = OPT_FLAG,
+	 .offset = AT(no_receipt, bool),
+	 .help = "do not look at what was written"},
 	{.name = "log-source",
 	 .kind = OPT_STRING,
 	 .offset = AT(run.log_source, const char *),
 	 .arg = "WORD",
 	 .help = "tag of dyno's own lines (heroku)"},
+	{.name = "detach",
+	 .letter = 'd',
+	 .kind = OPT_FLAG,
+	 .offset = AT(detach, bool),
+	 .help = "leave it alive, print its name"},
+	{.name = "wait",
+	 .kind = OPT_FLAG,
+	 .offset = AT(wait, bool),
+	 .help = "with --detach: until it is up"},
+	{.name = "ready-fd",
+	 .kind = OPT_PARSED,
+	 .offset = AT(ready_fd, int),
+	 .arg = "N",
+	 .help = "gets READY=1 when all are up",
+	 .parse = value_fd},
+	{.name = "events-fd",
+	 .kind = OPT_PARSED,
+	 .offset = AT(run.events_fd, int),
+	 .arg = "N",
+	 .help = "gets each event, a line of JSON",
+	 .parse = value_fd},
+	{.name = "pid-file",
+	 .kind = OPT_STRING,
+	 .offset = AT(pid_file, const char *),
+	 .arg = "FILE",
+	 .help = "gets the number of dyno's process",
+	 .words = OPT_WORDS_FILE},
+	{.name = "pidfd-socket",
+	 .kind = OPT_STRING,
+	 .offset = AT(pidfd_socket, const char *),
+	 .arg = "PATH",
+	 .help = "gets a pidfd of each monitor",
+	 .words = OPT_WORDS_FILE},
 	{.name = "quiet",
 	 .letter = 'q',
 	 .kind = OPT_FLAG,
@@ -90,8 +156,88 @@ static const struct opt rows[] = {
 
 const struct opt_table dyno_option_table = {.items = rows, .n = ARRAY_SIZE(rows)};
 
-void dyno_options_take(struct dyno_options *o)
+/* ---- the spec ---------------------------------------------------------------------------------*/
+
+/* Return: a descriptor of the caller's own, or -errno with err set. */
+static int open_spec(const char *spec, struct dyno_err *err)
 {
+	const char *number = str_starts(spec, SPEC_FD_PREFIX);
+	uint32_t from = STDIN_FILENO;
+	int fd;
+
+	if (number && num_parse_u32(number, INT_MAX, &from) < 0)
+		return err_set(err, ERR_USAGE, 0, "--spec: \"%s\" is not of the form fd:N", spec);
+
+	if (number || str_eq(spec, "-"))
+		fd = fcntl((int)from, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	else
+		fd = open(spec, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? err_set(err, ERR_IO, errno, "open the spec %s", spec) : fd;
+}
+
+static int read_spec(struct cli *cli, struct dyno_options *o, struct dyno_err *err)
+{
+	_cleanup_close_ int fd = open_spec(o->spec, err);
+	size_t len;
+	char *text;
+
+	if (fd < 0)
+		return fd;
+
+	int r = fd_read_all(fd, SPEC_MAX_BYTES, &cli->arena, &text, &len);
+
+	if (r < 0)
+		return err_set(err, ERR_IO, -r, "read the spec %s", o->spec);
+	if (memchr(text, '\0', len))
+		return err_set(err, ERR_SPEC, 0, "the spec %s holds a NUL byte", o->spec);
+	o->run.spec = text;
+	return 0;
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------*/
+
+static int check_fd(const char *option, int fd, struct dyno_err *err)
+{
+	int flags = fd ? fcntl(fd, F_GETFL) : O_WRONLY;
+
+	if (flags < 0)
+		return err_set(err, ERR_USAGE, errno, "%s %d", option, fd);
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return err_set(err, ERR_USAGE, 0, "%s %d: it is not open for writing", option, fd);
+	return 0;
+}
+
+static int check_sources(const struct cli *cli, const struct dyno_options *o, struct dyno_err *err)
+{
+	const struct verb *verb = cli->verb;
+	int r = 0;
+
+	if (!o->run.slug && !o->spec)
+		r = err_set(err, ERR_USAGE, 0, "%s: an operand is missing: dyno %s %s", verb->name,
+			    verb->name, verb->operands);
+	else if (o->run.slug && o->spec && str_eq(o->run.slug, "-") && str_eq(o->spec, "-"))
+		r = err_set(err, ERR_USAGE, 0, "%s: slug and spec both from standard input",
+			    verb->name);
+	if (r < 0)
+		err_hint(err, "dyno help %s shows what it takes", verb->name);
+	return r;
+}
+
+int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *err)
+{
+	int r = check_sources(cli, o, err);
+
+	if (r == 0)
+		r = check_fd("--events-fd", o->run.events_fd, err);
+	if (r == 0)
+		r = check_fd("--ready-fd", o->ready_fd, err);
+	if (r == 0 && o->wait && !o->detach)
+		r = err_set(err, ERR_USAGE, 0, "%s: --wait goes with --detach", cli->verb->name);
+	if (r == 0 && o->spec)
+		r = read_spec(cli, o, err);
+	if (r < 0)
+		return r;
+
 	o->run.env = o->env.items;
 	o->run.n_env = o->env.n;
 	o->run.env_files = o->env_files.items;
@@ -99,4 +245,6 @@ void dyno_options_take(struct dyno_options *o)
 	o->run.scratch = o->scratch.kind;
 	o->run.scratch_bytes = o->scratch.bytes;
 	o->run.scratch_inodes = o->scratch.inodes;
+	o->run.no_receipt = o->no_receipt;
+	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dyno_options.h - the settings of a dyno as options: the rows that verbs have together which
- * start dynos, and what becomes of their values.  What a word means is for the library to judge.
+ * dyno_options.h - the settings of a dyno as options: the rows that run and start have together,
+ * and what becomes of their values.  What a word means is for the library to judge.
  */
 #ifndef DYNO_CLI_DYNO_OPTIONS_H
 #define DYNO_CLI_DYNO_OPTIONS_H
@@ -15,9 +15,14 @@
 #include "cli/value.h"
 
 /**
- * struct dyno_options - the first member of the options of such a verb.
+ * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
- * @env, @env_files, @scratch: as the parser fills them; for @run
+ * @env, @env_files, @scratch, @no_receipt: as the parser fills them; for @run
+ * @spec: --spec as it was given
+ * @detach: the dynos live on without this command
+ * @wait: stay until they are up
+ * @ready_fd: told when they are up; 0: none
+ * @pid_file, @pidfd_socket: see handover.h; NULL: none
  * @quiet: no lines of dyno's own
  */
 struct dyno_options {
@@ -26,6 +31,13 @@ struct dyno_options {
 	struct opt_list env;
 	struct opt_list env_files;
 	struct value_scratch scratch;
+	bool no_receipt;
+	const char *spec;
+	bool detach;
+	bool wait;
+	int ready_fd;
+	const char *pid_file;
+	const char *pidfd_socket;
 	bool quiet;
 };
 
@@ -36,7 +48,13 @@ extern const struct opt_table dyno_option_table;
 	.shared = &dyno_option_table, .options = (table), .n_options = ARRAY_SIZE(table), \
 	.options_size = sizeof(type) - 1 + sizeof(char[offsetof(type, dyno) == 0 ? 1 : -1])
 
-/** dyno_options_take() - complete @o->run from the other members. */
-void dyno_options_take(struct dyno_options *o);
+/**
+ * dyno_options_take() - complete @o->run from the other members, and read the spec.
+ * @o: its @run.slug is set, or NULL where no operand names one
+ *
+ * Return: 0, or -errno with err set: ERR_USAGE where there is neither a slug nor a spec, or where
+ * two things want standard input, or a descriptor does not do; ERR_IO; ERR_SPEC.
+ */
+int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *err);
 
 #endif

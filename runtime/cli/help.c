@@ -17,7 +17,7 @@ static const char brief[] =
 	"  dyno slug pack DIR -o app.tgz   make a slug of an app's directory\n"
 	"  dyno check app.tgz              its Procfile and what is odd in it\n"
 	"  dyno run app.tgz                its web process, on $PORT\n"
-	"  dyno run app.tgz worker         another of its process types\n"
+	"  dyno start app.tgz web=2        its process types, restarted when they end\n"
 	"  dyno run app.tgz bash           a shell, or any command, in its place\n"
 	"  dyno run app.tgz -- ls -l       a command without a shell\n"
 	"  dyno slug ls                    slugs that are unpacked\n"

@@ -3,6 +3,7 @@
 #include "cli/value.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <strings.h>
 
@@ -17,6 +18,9 @@
 /* Most inodes of a tmpfs. Source: tmpfs(5), nr_inodes is an unsigned long; more than 2^32 is a
  * slip of the hand. */
 #define SCRATCH_INODES_MAX UINT32_MAX
+
+/* More of anything is a slip of the hand. Source: own choice */
+#define COUNT_MAX 10000U
 
 int value_bool(const char *s, bool *ret, struct dyno_err *err)
 {
@@ -67,6 +71,30 @@ int value_duration(const char *s, uint64_t *ret_ms, struct dyno_err *err)
 		return err_set(err, ERR_USAGE, 0, "\"%s\" is not a time such as 10s, 5m or 24h", s);
 
 	*ret_ms = ms;
+	return 0;
+}
+
+int value_fd(const char *s, void *field, struct dyno_err *err)
+{
+	uint32_t fd;
+
+	if (num_parse_u32(s, INT_MAX, &fd) < 0 || fd == 0)
+		return err_set(err, ERR_USAGE, 0, "\"%s\" is not a descriptor's number, 1 or more",
+			       s);
+
+	*(int *)field = (int)fd;
+	return 0;
+}
+
+int value_count(const char *s, void *field, struct dyno_err *err)
+{
+	uint32_t count;
+
+	if (num_parse_u32(s, COUNT_MAX, &count) < 0 || count == 0)
+		return err_set(err, ERR_USAGE, 0, "\"%s\" is not a number from 1 to %u", s,
+			       COUNT_MAX);
+
+	*(unsigned int *)field = count;
 	return 0;
 }
 

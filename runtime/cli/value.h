@@ -25,6 +25,13 @@ int value_size(const char *s, uint64_t *ret_bytes, struct dyno_err *err);
 /** value_duration() - milliseconds, more than 0: a 0 would stand for "the default" in dyno.h. */
 int value_duration(const char *s, uint64_t *ret_ms, struct dyno_err *err);
 
+/** value_fd() - the number of a descriptor, 1 or more: a 0 stands for "none" in dyno.h.
+ * @field: int; the signature is that of struct opt's parse */
+int value_fd(const char *s, void *field, struct dyno_err *err);
+
+/** value_count() - 1 to 10000. @field: unsigned int */
+int value_count(const char *s, void *field, struct dyno_err *err);
+
 /** value_choice() - the index of @s in the NULL-terminated @choices. */
 int value_choice(const char *s, const char *const *choices, unsigned int *ret,
 		 struct dyno_err *err);

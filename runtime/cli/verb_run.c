@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verb_run.c - dyno run SLUG [TYPE | COMMAND [ARG...]]: one dyno in the foreground. */
+/* verb_run.c - dyno run SLUG [TYPE | COMMAND [ARG...]]: one dyno, as a rule in the foreground. */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/timetext.h"
 #include "cli/cli.h"
+#include "cli/detached.h"
 #include "cli/dyno_options.h"
+#include "cli/handover.h"
 
 struct run_options {
 	struct dyno_options dyno;
@@ -83,9 +86,12 @@ static int take_operands(struct run_options *o, const struct opt_operands *opera
 			 struct dyno_err *err)
 {
 	const char *const *rest = operands->items + 1;
-	size_t n = operands->n - 1;
+	size_t n = operands->n;
 	int r;
 
+	if (n == 0)
+		return 0; /* a spec says it all */
+	n--;
 	o->dyno.run.slug = operands->items[0];
 	if (n > 0 && str_eq(rest[0], "--")) {
 		o->dyno.run.argv_mode = 1;
@@ -205,26 +211,52 @@ static void print_outcome(const struct run_options *o, const struct dyno_outcome
 		output_stderr(&b);
 }
 
-static int run_main(struct cli *cli, struct dyno_err *err)
+/* What belongs to the one way of running does nothing in the other: better said than ignored. */
+static int check_way(const struct run_options *o, struct dyno_err *err)
 {
-	_cleanup_host_ struct dyno_host *host = NULL;
-	struct run_options *o = cli->options;
+	const char *attached = o->timing ? "--timing" : o->verbose ? "--verbose" : NULL;
+	const char *detached = o->dyno.ready_fd ? "--ready-fd" : NULL;
+
+	if (o->dyno.pidfd_socket)
+		detached = "--pidfd-socket";
+	if (o->dyno.detach && attached)
+		return err_set(err, ERR_USAGE, 0, "run: %s does not go with --detach", attached);
+	if (!o->dyno.detach && detached)
+		return err_set(err, ERR_USAGE, 0, "run: %s goes with --detach", detached);
+	return 0;
+}
+
+/* A signal that comes before there is a dyno ends the command only when the file is gone. */
+static int run_with_pid_file(struct dyno_host *host, const struct run_options *o,
+			     struct dyno_outcome *out, struct dyno_err *err)
+{
+	const char *path = o->dyno.pid_file;
+	sigset_t all, mask;
+	int r = path ? handover_pid_file(path, getpid(), err) : 0;
+
+	if (!path || r < 0)
+		return r < 0 ? r : dyno_run(host, &o->dyno.run, out, err);
+
+	(void)sigfillset(&all); /* these cannot fail: the memory is ours */
+	(void)sigprocmask(SIG_BLOCK, &all, &mask);
+	r = dyno_run(host, &o->dyno.run, out, err);
+	handover_pid_file_remove(path, getpid());
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	return r;
+}
+
+static int run_attached(struct cli *cli, struct dyno_host *host, struct run_options *o,
+			struct dyno_err *err)
+{
 	struct run_log log = {.cli = cli, .quiet = o->dyno.quiet};
 	struct dyno_timing timing = {0};
 	struct dyno_outcome out = {0};
-	int r = take_operands(o, &cli->operands, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	dyno_options_take(&o->dyno);
 	o->dyno.run.log = log_line;
 	o->dyno.run.data = &log;
 	o->dyno.run.timing = o->timing ? &timing : NULL;
-
-	r = cli_host_open(cli, &host, err);
-	if (r < 0)
-		return r;
-	r = dyno_run(host, &o->dyno.run, &out, err);
+	r = run_with_pid_file(host, o, &out, err);
 	if (r < 0)
 		return r;
 
@@ -232,6 +264,28 @@ static int run_main(struct cli *cli, struct dyno_err *err)
 	order_timing(&timing);
 	print_outcome(o, &out);
 	return out.exit_code;
+}
+
+static int run_main(struct cli *cli, struct dyno_err *err)
+{
+	_cleanup_host_ struct dyno_host *host = NULL;
+	struct run_options *o = cli->options;
+	struct dyno_start_opts start = {.oneoff = 1};
+	int r = take_operands(o, &cli->operands, err);
+
+	if (r == 0)
+		r = dyno_options_take(cli, &o->dyno, err);
+	if (r == 0)
+		r = check_way(o, err);
+	if (r == 0)
+		r = cli_host_open(cli, &host, err);
+	if (r < 0)
+		return r;
+	if (!o->dyno.detach)
+		return run_attached(cli, host, o, err);
+
+	start.dyno = o->dyno.run;
+	return detached_start(cli, host, &o->dyno, &start, err);
 }
 
 const struct verb verb_run = {
@@ -242,10 +296,10 @@ const struct verb verb_run = {
 		"sha256:HEX of a stored slug.  Without TYPE or COMMAND it is the type web.\n"
 		"A COMMAND goes through bash --login with the app's profile scripts; after -- its\n"
 		"words are executed as they are: no shell, no profile, the default PATH.\n"
-		"Options stand before SLUG.  The exit status is the command's, 128+n after signal\n"
-		"n, 125 when dyno failed, 126 not executable, 127 not found.\n",
+		"Options stand before SLUG, which a spec may name in its place.  The exit status is\n"
+		"the command's, 128+n after signal n, 125 when dyno failed, 126 not executable,\n"
+		"127 not found.\n",
 	DYNO_OPTIONS(options, struct run_options),
-	.min_operands = 1,
 	.max_operands = SIZE_MAX,
 	.words = OPT_WORDS_SLUG,
 	.runs_command = true,

@@ -41,19 +41,27 @@ const struct opt cli_common_options[] = {
 };
 const size_t cli_n_common_options = ARRAY_SIZE(cli_common_options);
 
-static const struct verb *const single_verbs[] = {
-	&verb_run, &verb_check, &verb_doctor, &verb_gc, &verb_explain, &verb_version, &verb_help,
+static const struct verb *const dyno_verbs[] = {
+	&verb_run,
+	&verb_start,
+	&verb_scale,
+};
+
+static const struct verb *const other_verbs[] = {
+	&verb_check, &verb_doctor, &verb_gc, &verb_explain, &verb_version, &verb_help,
 };
 
 const struct verb *verb_at(size_t i)
 {
-	/* run, then the group, then the rest: the order of the help. */
-	if (i == 0)
-		return single_verbs[0];
-	if (i <= n_verbs_slug)
-		return &verbs_slug[i - 1];
+	/* What makes dynos and looks after them, then the group, then the rest: the order of the
+	 * help. */
+	if (i < ARRAY_SIZE(dyno_verbs))
+		return dyno_verbs[i];
+	i -= ARRAY_SIZE(dyno_verbs);
+	if (i < n_verbs_slug)
+		return &verbs_slug[i];
 	i -= n_verbs_slug;
-	return i < ARRAY_SIZE(single_verbs) ? single_verbs[i] : NULL;
+	return i < ARRAY_SIZE(other_verbs) ? other_verbs[i] : NULL;
 }
 
 bool verb_in_group(const struct verb *verb, const char *group)

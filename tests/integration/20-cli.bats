@@ -108,11 +108,11 @@ offers() {
 	json '[.verbs[].name] | length == (unique | length)'
 	json 'all(.verbs[]; [.options[].name] | length == (unique | length))'
 	json 'all(.verbs[]; [.options[].letter | select(.)] | length == (unique | length))'
-	json 'all(.verbs[].options[]; (.help | length > 0) and (.name | test("^[a-z][a-z-]*$")))'
+	json 'all(.verbs[].options[]; (.help | length > 0) and (.name | test("^[a-z][a-z0-9-]*$")))'
 	json 'all(.verbs[].options[]; (.kind == "flag") == (.argument == null))'
 	json 'all(.verbs[].options[]; (.kind == "choice") == (.choices | length > 0))'
 	json 'all(.verbs[]; .options | length <= 64)'
-	json '[.verbs[] | select(.runs_command).name] == ["run"]'
+	json '[.verbs[] | select(.runs_command).name] == ["run", "start"]'
 }
 
 @test "-h works whatever the variables and the file hold" {
@@ -223,7 +223,7 @@ offers() {
 	eval "$(dyno help --completion bash)"
 	work
 	touch shop.tgz
-	[[ " $(offers dyno '') " == *' run slug check '* ]]
+	[[ " $(offers dyno '') " == *' run start scale '*'slug check '* ]]
 	[ "$(offers dyno ch)" = check ]
 	[[ " $(offers dyno slug '') " == *' pack add info ls verify rm gc '* ]]
 	[ "$(offers dyno slug ve)" = verify ]

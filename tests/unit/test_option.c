@@ -2,6 +2,7 @@
 /* The command's parser and its values, suggestions, times, colour, JSON and progress line. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -456,6 +457,41 @@ static void value_scratch__texts__give_place_and_limits(void **state)
 	}
 }
 
+static void value_fd_and_count__numbers__are_in_range_or_refused(void **state)
+{
+	static const struct {
+		const char *text;
+		int fd;		    /* -1: refused */
+		unsigned int count; /* 0: refused */
+	} cases[] = {
+		{"1", 1, 1},
+		{"9", 9, 9},
+		{"10000", 10000, 10000},
+		{"10001", 10001, 0},
+		{"2147483647", INT_MAX, 0},
+		{"2147483648", -1, 0},
+		{"0", -1, 0},
+		{"", -1, 0},
+		{"-1", -1, 0},
+		{"3x", -1, 0},
+		{" 3", -1, 0},
+		{"+3", -1, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct dyno_err err;
+		unsigned int count = 0;
+		int fd = -1;
+
+		assert_int_equal(value_fd(cases[i].text, &fd, &err), cases[i].fd < 0 ? -EINVAL : 0);
+		assert_int_equal(fd, cases[i].fd);
+		assert_int_equal(value_count(cases[i].text, &count, &err),
+				 cases[i].count ? 0 : -EINVAL);
+		assert_int_equal(count, cases[i].count);
+	}
+}
+
 static void value_bool__words__are_read_in_any_case(void **state)
 {
 	static const struct {
@@ -808,6 +844,7 @@ int main(void)
 		cmocka_unit_test(opt_at__shared_own_and_common__each_once_in_this_order),
 		cmocka_unit_test(opt_is_set__each_source__counts),
 		cmocka_unit_test(value_scratch__texts__give_place_and_limits),
+		cmocka_unit_test(value_fd_and_count__numbers__are_in_range_or_refused),
 		cmocka_unit_test(value_bool__words__are_read_in_any_case),
 		cmocka_unit_test(nearest_distance__pairs__count_edits),
 		cmocka_unit_test(nearest_offer__typed_words__find_what_was_meant_or_nothing),
