@@ -19,6 +19,7 @@ libdir      = $(DESTDIR)$(prefix)/lib
 includedir  = $(DESTDIR)$(prefix)/include
 mandir      = $(DESTDIR)$(prefix)/share/man
 completedir = $(DESTDIR)$(prefix)/share/bash-completion/completions
+unitdir     = $(DESTDIR)$(prefix)/lib/systemd/system
 CC      := gcc
 AR      := gcc-ar
 Q       := $(if $(V),,@)
@@ -143,6 +144,7 @@ install: all $(HELPERS) ## install below $(DESTDIR)$(prefix)
 	ln -sf $(notdir $(LIBDYNO)) $(libdir)/libdyno.so
 	install -m 644 $(O)/dyno.pc $(libdir)/pkgconfig/dyno.pc
 	install -m 644 $(COMPLETION) $(completedir)/dyno
+	install -D -m 644 -t $(unitdir) $(UNITS)
 	$(Q)for page in $(MANPAGES); do \
 		install -v -D -m 644 $$page $(mandir)/man$${page##*.}/$${page##*/} || exit 1; done
 
