@@ -124,6 +124,10 @@ static inline void dyno_host_freep(struct dyno_host **host)
 /** cli_flush() - write what has gathered in @out, once it is large; for long lists. */
 int cli_flush(struct cli *cli, struct dyno_err *err);
 
+/** cli_error() - tell of a failure on standard error, as text or JSON, for a verb that goes on with
+ * the rest; its status is then CLI_STATUS_FAILED. */
+void cli_error(struct cli *cli, struct dyno_err *err);
+
 /** cli_verdict() - "ok", "fallback", "warning" or "missing", and its style. */
 const char *cli_verdict(enum dyno_verdict verdict, enum output_style *ret_style);
 
@@ -155,6 +159,7 @@ bool verb_has_option(const char *name);
 extern const struct verb verb_run, verb_check, verb_doctor, verb_gc, verb_explain, verb_version,
 	verb_help;
 extern const struct verb verb_start, verb_scale;
+extern const struct verb verb_ps, verb_inspect;
 extern const struct verb verbs_slug[];
 extern const size_t n_verbs_slug;
 

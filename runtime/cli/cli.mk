@@ -12,9 +12,10 @@ $(O)/unit/test_logview: DYNO_LIBS += $(CORE_LIB)
 $(O)/unit/test_notify: $(call obj,runtime/cli/notify.c runtime/cli/output.c)
 $(O)/unit/test_notify: DYNO_LIBS += $(CORE_LIB)
 
+$(O)/unit/test_target: $(call obj,$(addprefix runtime/cli/,target.c nearest.c))
 $(O)/unit/test_table: $(call obj,$(addprefix runtime/cli/,table.c output.c))
 $(O)/unit/test_event: $(call obj,$(addprefix runtime/cli/,event.c output.c))
-$(O)/unit/test_table $(O)/unit/test_event: DYNO_LIBS += $(CORE_LIB)
+$(O)/unit/test_target $(O)/unit/test_table $(O)/unit/test_event: DYNO_LIBS += $(CORE_LIB)
 
 # It brings a library of its own.
 $(O)/unit/test_foreground: $(call obj,$(addprefix runtime/cli/,foreground.c fleet.c event.c \

@@ -38,6 +38,18 @@ static const char prologue[] =
 	"\tfi\n"
 	"}\n"
 	"\n"
+	"# Names of dynos, of the app that -a names; ended ones too where $1 is --all.\n"
+	"_dyno_dynos()\n"
+	"{\n"
+	"\tlocal -a ask=(ps -q \"$@\")\n"
+	"\tlocal -i i\n"
+	"\tfor ((i = 2; i < COMP_CWORD - 1; i++)); do\n"
+	"\t\t[[ ${COMP_WORDS[i]} != -a && ${COMP_WORDS[i]} != --app ]] ||\n"
+	"\t\t\task+=(-a \"${COMP_WORDS[i + 1]}\")\n"
+	"\tdone\n"
+	"\t_dyno_offer -W \"$(dyno \"${ask[@]}\" 2>/dev/null)\"\n"
+	"}\n"
+	"\n"
 	"_dyno()\n"
 	"{\n"
 	"\tlocal _dyno_cur=${COMP_WORDS[COMP_CWORD]} _dyno_before='' prev verb\n"
@@ -145,6 +157,12 @@ static void add_offer(struct sbuf *b, enum opt_words words)
 		return;
 	case OPT_WORDS_CLASS:
 		add_classes(b);
+		return;
+	case OPT_WORDS_DYNO:
+		sbuf_adds(b, "_dyno_dynos");
+		return;
+	case OPT_WORDS_ENDED:
+		sbuf_adds(b, "_dyno_dynos --all");
 		return;
 	case OPT_WORDS_NONE:
 		break;

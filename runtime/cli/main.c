@@ -219,20 +219,29 @@ static bool asks_json(const char *const *argv)
 	return false;
 }
 
-static int report(struct cli *cli, const char *const *argv, struct dyno_err *err)
+static void print_error(struct cli *cli, bool json, struct dyno_err *err)
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
-	bool json = cli->options && cli_common(cli)->json;
 
 	/* A record may come from another process, which is not trusted to have ended its texts. */
 	err->msg[sizeof(err->msg) - 1] = '\0';
 	err->hint[sizeof(err->hint) - 1] = '\0';
 	progress_clear(&cli->progress);
-	if (json || asks_json(argv))
+	if (json)
 		error_json(&b, err);
 	else
 		error_text(cli, &b, err);
 	output_stderr(&b);
+}
+
+void cli_error(struct cli *cli, struct dyno_err *err)
+{
+	print_error(cli, cli_common(cli)->json, err);
+}
+
+static int report(struct cli *cli, const char *const *argv, struct dyno_err *err)
+{
+	print_error(cli, (cli->options && cli_common(cli)->json) || asks_json(argv), err);
 	return error_status(cli->verb, err);
 }
 

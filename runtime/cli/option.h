@@ -41,6 +41,8 @@ enum opt_words {
 	OPT_WORDS_DIGEST, /* a digest in the store */
 	OPT_WORDS_VERB,
 	OPT_WORDS_CLASS, /* an error class */
+	OPT_WORDS_DYNO,	 /* a dyno that lives */
+	OPT_WORDS_ENDED, /* one that lives or has ended */
 };
 
 /** struct opt_list - values of an option that may be repeated, in their order. */
