@@ -218,6 +218,7 @@ int join_start(struct join *join, struct dyno_err *err)
 		join->pidfd = l.pidfd;
 		join->channel_fd = take_fd(&l.channel_fd);
 		join->executes = false;
+		(void)str_escape(join->command, sizeof(join->command), join->argv[0]);
 	}
 	/* The rest was for the processes, which have it. */
 	steps_undo(&join_parent, join_parent.n, &l);
@@ -238,12 +239,10 @@ static int failed(struct join *join, struct dyno_err *err)
 static int exec_failed(struct join *join, int num, struct dyno_err *err)
 {
 	bool missing = num == ENOENT || num == ENOTDIR;
-	char text[128];
 
 	if (num <= 0 || num > ERRNO_MAX)
 		num = EPROTO;
-	err_set(err, missing ? ERR_EXEC_MISSING : ERR_EXEC_PERM, num, "execute %s",
-		str_escape(text, sizeof(text), join->argv[0]));
+	err_set(err, missing ? ERR_EXEC_MISSING : ERR_EXEC_PERM, num, "execute %s", join->command);
 	return failed(join, err);
 }
 

@@ -14,11 +14,15 @@
 
 #include "engine/launch.h"
 
+/* Room for a command's name in messages; a longer one is cut. */
+#define JOIN_COMMAND_BYTES 128
+
 /**
  * struct join - set the first part, then join_start().
- * @target: the running launch, borrowed
- * @argv, @envp: NULL-terminated, borrowed; argv[0] without a slash is looked up along PATH
- * @stdio: descriptors that become 0 to 2; negative: /dev/null
+ * @target: the running launch, borrowed until join_done()
+ * @argv, @envp: NULL-terminated, borrowed by join_start(); argv[0] without a slash is looked up
+ *               along PATH
+ * @stdio: descriptors that become 0 to 2, borrowed by join_start(); negative: /dev/null
  *
  * @pid, @pidfd: the process; its status is read by proc_wait().  Until somebody has done so pid 1 of
  *               the dyno cannot end
@@ -37,7 +41,9 @@ struct join {
 	int pidfd;
 	int channel_fd;
 
-	bool executes; /* internal: the command is being executed */
+	/* internal: the command is being executed; its name, as messages have it */
+	bool executes;
+	char command[JOIN_COMMAND_BYTES];
 };
 
 #define JOIN_INIT                                                                            \

@@ -352,10 +352,11 @@ static void case_bad_commands(struct live *v, const struct live_case *c)
 	live_start(v);
 	before = count_fds();
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		const char *const argv[] = {bad[i].name, NULL};
+		const char *argv[] = {bad[i].name, NULL};
 		struct join j = plan_join(v, argv);
 
 		MUST(join_start(&j, &v->err) == 0);
+		argv[0] = "what was borrowed was given back";
 		MUST(join_until_known(&j, &v->err) == -bad[i].num);
 		MUST(v->err.kind == bad[i].kind && v->err.num == bad[i].num);
 		MUST(strstr(v->err.msg, bad[i].name));
