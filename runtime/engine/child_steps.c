@@ -275,5 +275,10 @@ int child_exec(struct launch *l, struct dyno_err *err)
 {
 	(void)syscall(SYS_execveat, l->image_fd, "", l->init_argv, l->spec->process.envp,
 		      AT_EMPTY_PATH);
-	return err_set(err, ERR_LAUNCH, errno, "execute dyno-init");
+	if (errno != EAGAIN)
+		return err_set(err, ERR_LAUNCH, errno, "execute dyno-init");
+	/* The kernel lets anybody become the user, and refuses here. */
+	err_set(err, ERR_HOST_LIMIT, EAGAIN, "execute dyno-init");
+	err_hint(err, "the dyno has as many processes as its size allows");
+	return -EAGAIN;
 }

@@ -689,6 +689,68 @@ static void join_start__between_birth_and_exec__tenants_see_nothing_T30(void **s
 
 #endif
 
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+static size_t count_inside(const struct live *v)
+{
+	char want[64];
+	char link[64];
+	char path[64];
+	size_t n = 0;
+	pid_t pid;
+	ssize_t len;
+
+	str_fmt(path, sizeof(path), "/proc/%d/ns/pid", v->launch.pid);
+	len = readlink(path, want, sizeof(want));
+	MUST(len > 0);
+	for (pid = v->launch.pid; pid < v->launch.pid + 2000; pid++) {
+		str_fmt(path, sizeof(path), "/proc/%d/ns/pid", pid);
+		n += readlink(path, link, sizeof(link)) == len &&
+		     memcmp(link, want, (size_t)len) == 0;
+	}
+	return n;
+}
+
+/* How many more there is room for depends on who counts; what is asked for is an answer. */
+static void case_limit(struct live *v, const struct live_case *c)
+{
+	static const char *const bomb[] = {"bash", "-c",
+					   "while :; do sleep 1000 & done 2>/dev/null", NULL};
+	uint64_t until = clock_ms() + LIVE_MAX_MS;
+	struct join joins[4];
+	size_t joined = 0;
+	int r = 0;
+
+	live_make(v, c, bomb);
+	live_start(v);
+	while (count_inside(v) < v->spec.limits.pids) {
+		MUST(clock_ms() < until);
+		(void)poll(NULL, 0, 50);
+	}
+	while (r >= 0 && joined < ARRAY_SIZE(joins)) {
+		joins[joined] = plan_join(v, argv_sleep);
+		r = join_start(&joins[joined], &v->err);
+		if (r == 0)
+			r = join_until_known(&joins[joined], &v->err);
+		joined += r > 0;
+	}
+	/* Who has always been the user of a rootless dyno is not counted as he comes. */
+	MUST(r == -EAGAIN || (c->rootless && r > 0));
+	MUST(r > 0 || (v->err.kind == ERR_HOST_LIMIT && strstr(v->err.hint, "processes")));
+	MUST(launch_kill(&v->launch) == 0);
+	while (joined > 0) {
+		MUST(proc_wait(joins[--joined].pidfd, &(int){0}) == 0);
+		join_done(&joins[joined]);
+	}
+	end_dyno(v);
+}
+
+static void join_start__dyno_at_its_limit_of_processes__said_so_T25(void **state)
+{
+	(void)state;
+	run_cases(case_limit);
+}
+
 /* ---- hostile files --------------------------------------------------------------------------- */
 
 /* A directory of the host that the monitor holds open is not to be reached through a link. */
@@ -774,6 +836,7 @@ int main(void)
 		cmocka_unit_test(join_start__monitor_killed_at_every_step__nobody_lives_on_T41),
 		cmocka_unit_test(join_start__between_birth_and_exec__tenants_see_nothing_T30),
 #endif
+		cmocka_unit_test(join_start__dyno_at_its_limit_of_processes__said_so_T25),
 		cmocka_unit_test(join_start__directory_is_a_link_to_a_descriptor__refused_T31),
 		cmocka_unit_test(join_start__interpreter_is_proc_self_exe__not_the_hosts_program),
 	};
