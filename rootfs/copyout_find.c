@@ -46,8 +46,7 @@ static int failed_path(struct dyno_err *err, int num, const char *what, const ch
 int copyout_refuse_kernels(struct dyno_err *err, const char *path)
 {
 	char text[200];
-	int r = err_set(err, ERR_IO, EINVAL, "copy \"%s\"",
-			str_escape(text, sizeof(text), path));
+	int r = err_set(err, ERR_IO, EINVAL, "copy \"%s\"", str_escape(text, sizeof(text), path));
 
 	err_hint(err, "it is made by the kernel as it is read, and no file: use `dyno exec`");
 	return r;
