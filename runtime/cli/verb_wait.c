@@ -14,8 +14,8 @@
 /* Status of a dyno whose command was never executed. */
 #define STATUS_NOT_RUN CLI_STATUS_DYNO
 
-/* The first one is no state: it means the end for good. */
-static const char *const state_choices[] = {"end",     "starting", "up",     "stopping", "down",
+/* The first one is no state: it means the end for good.  `stopping` is none that events tell of. */
+static const char *const state_choices[] = {"end",     "starting", "up",     "down",
 					    "crashed", "complete", "failed", NULL};
 
 struct wait_options {

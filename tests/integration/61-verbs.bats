@@ -341,6 +341,11 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 	wait $!
 	fails 1 dyno.crashed wait --for up sleeper.1
 	fails 2 usage wait --for asleep sleeper.1
+	# what ends in the state that is waited for, while it is, or before
+	name=$(dyno run --detach -a shop "$BASE/apps/shop" 'sleep 1; exit 4')
+	run -0 dyno wait --for complete --timeout 10s "$name"
+	run -0 dyno wait --for complete --json "$name"
+	json '.[0] | .state == "complete" and .exit_code == 4'
 }
 
 @test "events tells the past, as sentences and as the lines they are (U35)" {
