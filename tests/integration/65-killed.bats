@@ -92,7 +92,7 @@ client() {
 		name=${names[i % 3]}
 		before=$(fact "$name" restarts)
 		if [ $((i % 2)) = 0 ]; then kill -KILL "$(pid_of "$name")"; else kill -KILL "$(init_of "$name")"; fi
-		wait_for 30 bash -c '[ "$('"$DYNO"' ps --json gb/'"$name"' | jq ".[0].restarts")" -gt '"$before"' ]'
+		wait_for 30 at_least "gb/$name" restarts $((before + 1))
 		became 30 "$name" up
 		[ "$(fact "$name" signal)" = 9 ] || fail "$name: signal $(fact "$name" signal)"
 		[[ $name != web.* ]] || serves "$name" || fail "$name does not serve"

@@ -9,6 +9,7 @@
 #   pid_of DYNO, init_of, monitor_of
 #   log_of DYNO                   its log file's lines without their time
 #   platform_of DYNO              those of the platform alone
+#   at_least DYNO MEMBER N, tells DYNO TEXT, wrote DYNO PATH   to be waited for
 #   gone SECONDS PID...           wait until none of them is alive
 #   live                          names of all live dynos
 # shellcheck disable=SC2154 # variables of lib.bash and dynos.bash
@@ -32,6 +33,17 @@ fact() {
 	dyno ps --json --all "$1" 2>/dev/null |
 		jq -r --arg m "$2" 'if length == 0 then "none" else .[0][$m] end'
 }
+
+# at_least DYNO MEMBER N: its member is a number not below N
+at_least() {
+	local n
+	n=$(fact "$1" "$2")
+	[[ $n =~ ^[0-9]+$ ]] && [ "$n" -ge "$3" ]
+}
+
+# tells DYNO TEXT, wrote DYNO PATH: in its events, in what it has written
+tells() { dyno events "$1" | grep -qF -- "$2"; }
+wrote() { dyno diff "$1" | grep -qF -- "$2"; }
 
 is() { [ "$(fact "$1" state)" = "$2" ]; }
 became() { wait_for "$1" is "$2" "$3"; }
