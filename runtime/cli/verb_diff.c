@@ -175,7 +175,14 @@ static void summary_json(struct sbuf *b, const struct diff *d, const struct dyno
 static void summary_text(struct sbuf *b, const struct diff *d, const struct target *target)
 {
 	char size[SIZE_BYTES];
+	uint64_t n = 0;
 
+	for (size_t i = 0; i < _DIFF_CHANGE_MAX; i++)
+		n += d->count[i];
+	if (n == 0) {
+		sbuf_addf(b, "%s wrote nothing\n", target->label);
+		return;
+	}
 	sbuf_addf(b, "%s wrote %llu file%s, %s", target->label, (unsigned long long)d->files,
 		  d->files == 1 ? "" : "s", num_format_size(size, d->bytes));
 	if (d->biggest.len) {

@@ -438,6 +438,11 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 	dyno stop -q w.1
 	run -0 dyno diff w.1
 	assert_line 'A /app/two (2.0 KB)'
+	begin_sleepers blog
+	run -0 dyno diff --summary blog/sleeper.1
+	[ "$output" = 'sleeper.1 wrote nothing' ] || lib_seen "nothing"
+	run -0 dyno diff blog/sleeper.1
+	[ -z "$output" ] || lib_seen "nothing"
 }
 
 @test "cp copies out of a live dyno, to a file and as an archive" {
