@@ -42,7 +42,10 @@ static int step_leaf(struct launch *l, struct dyno_err *err)
 	return cgroup_leaf_open(l->cgroups, l->leaf_name, &l->leaf, err);
 }
 
-/* Of pid 1, whose number cannot be another's: it is a child that nobody has waited for. */
+/*
+ * Of pid 1, whose number cannot be another's: it is a child that nobody has waited for.  It hides,
+ * but not from whoever made its user namespace.
+ */
 static int step_user_namespaces(struct launch *l, struct dyno_err *err)
 {
 	char path[PROC_PATH_BYTES];

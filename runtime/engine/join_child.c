@@ -215,12 +215,9 @@ static int enter_owner(struct launch *l, struct dyno_err *err)
 
 static int enter_namespaces(struct launch *l, struct dyno_err *err)
 {
-	if (setns(l->pidfd, launch_namespaces(l)) == 0)
-		return 0;
-	err_set(err, ERR_LAUNCH, errno, "enter the dyno's namespaces");
-	if (errno == EPERM)
-		err_hint(err, "dyno needs CAP_SYS_PTRACE and CAP_SYS_ADMIN for this");
-	return -err->num;
+	if (setns(l->pidfd, launch_namespaces(l)) < 0)
+		return err_set(err, ERR_LAUNCH, errno, "enter the dyno's namespaces");
+	return 0;
 }
 
 static int fork_failed(int num, struct dyno_err *err)
