@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <dyno.h>
@@ -546,6 +547,8 @@ static int start(struct dyno_host *host, const struct dyno_start_opts *opts, con
 		 dyno_change_fn fn, void *data, int *ret_changes, struct dyno_err *err)
 {
 	struct start s = {.host = host, .opts = *opts, .fn = fn, .data = data};
+	/* What is made gets the modes that its makers name; the monitors inherit that. */
+	const mode_t mask = umask(022);
 	int r = 0;
 
 	s.last = &s.first;
@@ -565,6 +568,7 @@ static int start(struct dyno_host *host, const struct dyno_start_opts *opts, con
 	}
 	app_done(&s.app);
 	arena_done(&s.arena);
+	(void)umask(mask);
 	*ret_changes = s.changes;
 	return r < 0 ? r : s.started;
 }
