@@ -174,7 +174,11 @@ int detached_start(struct cli *cli, struct dyno_host *host, const struct dyno_op
 {
 	_cleanup_fleet_ struct fleet fleet = {.host = host};
 	struct dyno_err out_err;
-	int r = dyno_start(host, start, fleet_add, &fleet, err);
+	int r;
+
+	fleet_prepare();
+	r = dyno_start(host, start, fleet_add, &fleet, err);
+
 	bool any = r >= 0 || fleet.n > 0;
 	int out = any ? detached_changes(cli, &fleet, true, &out_err) : 0;
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/resource.h>
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -24,6 +25,16 @@
 
 /* Status for a dyno of which nothing is known but that it is gone. Source: DESIGN, exit codes */
 #define STATUS_LOST 125
+
+void fleet_prepare(void)
+{
+	struct rlimit lim;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur >= lim.rlim_max)
+		return;
+	lim.rlim_cur = lim.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &lim); /* what cannot be opened then is said there */
+}
 
 void fleet_add(void *data, const char *app, const char *name, enum dyno_change change)
 {

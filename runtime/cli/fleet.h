@@ -58,6 +58,9 @@ struct fleet {
 	bool failed;
 };
 
+/** fleet_prepare() - raise the limit of files as far as may be: each dyno takes some. */
+void fleet_prepare(void);
+
 /** fleet_add() - the callback for dyno_start() and dyno_scale(). @data: a struct fleet */
 void fleet_add(void *data, const char *app, const char *name, enum dyno_change change);
 

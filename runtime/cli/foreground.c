@@ -185,12 +185,17 @@ static int watch(struct foreground *fg, struct dyno_err *err)
 
 static int take_signals(struct foreground *fg, struct dyno_err *err)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	static const int signals[] = {SIGINT, SIGTERM, SIGQUIT};
+	struct sigaction hangup;
 	sigset_t set;
 
 	(void)sigemptyset(&set); /* these cannot fail: the signals exist, the memory is ours */
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		(void)sigaddset(&set, signals[i]);
+	/* nohup(1) is to have its way. */
+	(void)sigaction(SIGHUP, NULL, &hangup);
+	if (hangup.sa_handler != SIG_IGN)
+		(void)sigaddset(&set, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &set, &fg->mask);
 	fg->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	return fg->signal_fd < 0 ? err_set(err, ERR_IO, errno, "take over the signals") : 0;
@@ -314,6 +319,7 @@ int foreground_start(struct cli *cli, struct dyno_host *host, const struct foreg
 
 	if (r < 0)
 		return r;
+	fleet_prepare();
 	notify_open(&fg.notify, plan->ready_fd);
 	r = begin(&fg, err);
 	if (r == 0)

@@ -32,7 +32,7 @@ struct foreground_plan {
 /**
  * foreground_start() - until every dyno has ended.
  *
- * SIGINT, SIGTERM and SIGHUP stop the dynos, the second of them and SIGQUIT at once; the third is
+ * SIGINT, SIGTERM, and SIGHUP unless it is ignored, stop the dynos, the second of them and SIGQUIT at once; the third is
  * not waited for.
  * Return: an exit status: 0 after a signal or when no dyno has crashed, else that of the first that
  * did; -errno with err set when one could not be started: the others are stopped by then.

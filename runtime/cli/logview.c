@@ -87,13 +87,27 @@ static size_t sgr_len(const char *s, size_t len)
 	return i < len && s[i] == 'm' ? i + 1 : 0;
 }
 
-/* Up to the next byte that sbuf_add_escaped() would change although it is harmless, or that may
- * begin a colour. */
+/* Bytes that stand for themselves whatever is around them: by far the most of any log. */
+static bool is_plain(char c)
+{
+	return (c >= ' ' && c < '\177') || c == '\t';
+}
+
 static size_t plain_len(const char *s, size_t len)
 {
 	size_t i = 0;
 
-	while (i < len && s[i] != '\\' && s[i] != '\t' && s[i] != '\033')
+	while (i < len && is_plain(s[i]))
+		i++;
+	return i;
+}
+
+/* Up to the next plain byte or the next that may begin a colour: control bytes and UTF-8. */
+static size_t other_len(const char *s, size_t len)
+{
+	size_t i = 1;
+
+	while (i < len && !is_plain(s[i]) && s[i] != '\033')
 		i++;
 	return i;
 }
@@ -102,29 +116,24 @@ static size_t plain_len(const char *s, size_t len)
 static bool add_harmless(struct sbuf *out, const char *s, size_t len, bool color)
 {
 	bool colored = false;
+	size_t n;
 
 	if (len > 0 && s[len - 1] == '\r')
 		len--;
-	while (len > 0) {
-		size_t n = plain_len(s, len);
-
-		sbuf_add_escaped(out, s, n);
-		s += n;
-		len -= n;
-		if (len == 0)
-			break;
-
-		n = sgr_len(s, len);
-		if (n > 0 && color)
+	for (; len > 0; s += n, len -= n) {
+		n = plain_len(s, len);
+		if (n > 0) {
 			sbuf_add(out, s, n);
-		else if (n == 0 && *s == '\033')
-			sbuf_add_escaped(out, s, 1);
-		else if (n == 0)
-			sbuf_addc(out, *s);
-		colored = colored || (n > 0 && color);
-		n = MAX_OF(n, 1U);
-		s += n;
-		len -= n;
+			continue;
+		}
+		n = sgr_len(s, len);
+		if (n == 0) {
+			n = other_len(s, len);
+			sbuf_add_escaped(out, s, n);
+		} else if (color) {
+			sbuf_add(out, s, n);
+			colored = true;
+		}
 	}
 	return colored;
 }

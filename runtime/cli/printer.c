@@ -23,6 +23,7 @@
  * struct printer - the child's own state.
  * @fd: of the records
  * @buf, @len: read and not yet shown
+ * @out: how it is shown; the memory is kept
  * @mute: standard output takes nothing, as on a full disk: it was said once
  */
 struct printer {
@@ -30,6 +31,7 @@ struct printer {
 	int fd;
 	char buf[READ_BYTES];
 	size_t len;
+	struct sbuf out;
 	bool mute;
 };
 
@@ -46,11 +48,15 @@ static void say_mute(struct printer *p, ssize_t num)
 }
 
 /* Return: false: the reader has gone. */
-static bool show(struct printer *p, struct sbuf *out)
+static bool show(struct printer *p)
 {
-	ssize_t n = out->len > 0 ? fd_write_full(STDOUT_FILENO, out->data, out->len) : 0;
+	ssize_t n = p->out.len > 0 ? fd_write_full(STDOUT_FILENO, p->out.data, p->out.len) : 0;
 
-	sbuf_done(out);
+	if (n >= 0)
+		n = sbuf_ok(&p->out);
+	if (n < 0)
+		sbuf_done(&p->out); /* it takes nothing more once there was no memory */
+	p->out.len = 0;
 	if (n == -EPIPE)
 		return false;
 	if (n < 0)
@@ -63,7 +69,6 @@ static bool show(struct printer *p, struct sbuf *out)
 /* The whole lines of the buffer, all of it at the end or when no newline fits. */
 static bool show_lines(struct printer *p, bool all)
 {
-	_cleanup_sbuf_ struct sbuf out = {0};
 	size_t at = 0;
 
 	while (at < p->len) {
@@ -72,13 +77,13 @@ static bool show_lines(struct printer *p, bool all)
 
 		if (!newline && !all && (at > 0 || p->len < sizeof(p->buf)))
 			break;
-		logview_add(&p->view, p->buf + at, len, &out);
+		logview_add(&p->view, p->buf + at, len, &p->out);
 		at += len + (newline ? 1 : 0);
 	}
 
 	p->len -= at;
 	memmove(p->buf, p->buf + at, p->len);
-	return show(p, &out);
+	return show(p);
 }
 
 static int print(struct printer *p)
