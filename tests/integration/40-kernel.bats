@@ -39,6 +39,20 @@ without() {
 	done
 }
 
+@test "without clone3 a dyno is in its control groups all the same (T47)" {
+	need "no control groups without root" [ "$PROFILE" != rootless ]
+	user+=("$DENY" clone3 ENOSYS)
+	begin --name job.1 "$SHAPES" 'echo ready; sleep 1000'
+	says 10 ready
+	run -0 cat "/proc/$(pid1)/cgroup"
+	# whoever is not born in a v2 group has to join it
+	grep -q '^0::/dyno/shapes@job\.1' <<<"$output" || lib_seen "not in its v2 group"
+	[ "$PROFILE" = root-v2 ] || grep -q ':memory:/dyno/shapes@job\.1' <<<"$output" ||
+		lib_seen "not in its memory group"
+	kill "$pid"
+	finish 143
+}
+
 @test "calls that nothing replaces: refused with 125, the step and the reason, and nothing left (T47)" {
 	calls=(openat2 close_range fsopen fsconfig fsmount move_mount open_tree mount_setattr memfd_create
 		pivot_root unshare execveat signalfd4 socketpair seccomp umount2 sethostname flock)
