@@ -74,8 +74,8 @@ struct monitor_exec {
  * struct monitor - see monitor.h.
  * @slots: up to two generations, in no order
  * @last: of the last end
- * @told: what state.json says
- * @dirty: and it is no longer true
+ * @dirty: state.json is no longer true
+ * @recorded, @recorded_state, @recorded_gen, @recorded_manifest: the newest exit record
  * @cause: of the last failed health check
  */
 struct monitor {
@@ -95,6 +95,10 @@ struct monitor {
 	bool ended;
 	struct dyno_outcome last;
 	bool have_last;
+	bool recorded;
+	enum sup_state recorded_state;
+	uint32_t recorded_gen;
+	char recorded_manifest[RECEIPT_NAME_BYTES];
 	char boot_id[40];
 	uint64_t start_time;
 	const char *health_cause;

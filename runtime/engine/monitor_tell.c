@@ -14,6 +14,7 @@
 #include "base/signame.h"
 #include "base/str.h"
 #include "base/timetext.h"
+#include "engine/mainpid.h"
 #include "engine/monitor_internal.h"
 #include "engine/receipt.h"
 #include "engine/record.h"
@@ -133,17 +134,6 @@ void tell_launch(struct monitor *m, const struct slot *slot)
 	json_u64(&b, "start", slot->gen.id);
 	json_u64(&b, "init_pid", (uint64_t)slot->gen.launch.pid);
 	json_port(&b, slot->gen.port);
-	end(m, &b);
-}
-
-void tell_over(struct monitor *m)
-{
-	_cleanup_sbuf_ struct sbuf b = {0};
-
-	if (!is_heard(m))
-		return;
-	begin(m, &b, "end");
-	json_str(&b, "state", sup_state_name(m->sup.front.state));
 	end(m, &b);
 }
 
@@ -275,17 +265,63 @@ static void inspect_policy(const struct monitor *m, struct sbuf *b)
 	json_close(b, '}');
 }
 
-void tell_inspect(struct monitor *m, struct sbuf *b)
+static void json_pid(struct sbuf *b, const char *name, int pid)
 {
-	_cleanup_sbuf_ struct sbuf state = {0};
+	if (pid > 0)
+		json_u64(b, name, (uint64_t)pid);
+	else
+		json_unknown(b, name);
+}
+
+static void json_moment(struct sbuf *b, const char *name, uint64_t us)
+{
+	if (us)
+		json_time(b, name, us);
+	else
+		json_unknown(b, name);
+}
+
+/* The members of `dyno ps --json`, by the same names. */
+static void inspect_facts(struct monitor *m, struct sbuf *b)
+{
 	struct dyno_facts facts;
-	size_t i;
+	const struct dyno_info *info = &facts.info;
 
 	tell_facts(m, &facts);
-	statefile_format(&facts, &state);
-	if (state.len < 2)
-		return;
-	sbuf_add(b, state.data, state.len - 1); /* all but its last bracket */
+	json_str(b, "name", info->name);
+	json_str(b, "app", info->app);
+	json_str(b, "type", info->type);
+	json_str(b, "state", info->state);
+	json_pid(b, "pid", mainpid_of(info->init_pid));
+	json_pid(b, "init_pid", info->init_pid);
+	json_pid(b, "monitor_pid", info->monitor_pid);
+	json_port(b, info->port);
+	json_str(b, "address", info->address);
+	json_str(b, "address6", info->address6);
+	json_u64(b, "restarts", info->restarts);
+	json_u64(b, "crashes", info->crashes);
+	json_moment(b, "since", info->since_us);
+	if (info->exit_code >= 0)
+		json_u64(b, "exit_code", (uint64_t)info->exit_code);
+	else
+		json_unknown(b, "exit_code");
+	if (info->signal)
+		json_u64(b, "signal", (uint64_t)info->signal);
+	else
+		json_unknown(b, "signal");
+	json_str(b, "reason", info->reason);
+	json_moment(b, "next_try", info->next_try_us);
+	json_str(b, "slug", info->slug);
+	json_str(b, "command", info->command);
+}
+
+void tell_inspect(struct monitor *m, struct sbuf *b)
+{
+	size_t i;
+
+	json_open(b, NULL, '{');
+	json_u64(b, "schema", JSON_SCHEMA);
+	inspect_facts(m, b);
 	json_str(b, "stack", m->app->stack.name);
 	json_str(b, "digest", m->app->entry.digest[0] ? m->app->entry.digest : NULL);
 	json_str(b, "network", m->app->opts->network == DYNO_NET_HOST ? "host" : "none");
@@ -341,6 +377,30 @@ static void add_record(struct monitor *m, struct slot *slot, enum sup_reason rea
 	record.facts.info.init_pid = slot->gen.launch.pid;
 	record.facts.started_us = slot->launched_us;
 	(void)record_add(m->app->store, &record, &ignored); /* the event tells it too */
+	m->recorded = true;
+	m->recorded_state = slot->gen.id == m->sup.front.id ? m->sup.front.state : SUP_DOWN;
+	m->recorded_gen = slot->gen.id;
+	str_fmt(m->recorded_manifest, sizeof(m->recorded_manifest), "%s", receipt->manifest);
+}
+
+/* A crash that was followed by a stop in place of a start: the dyno is down, and is to be listed so;
+ * the newest line of its records is what counts. */
+static void settle_record(struct monitor *m)
+{
+	struct record record = {
+		.gen = m->recorded_gen,
+		.ended_us = time_now_us(),
+		.up_ms = m->last.up_ms,
+		.manifest = m->recorded_manifest,
+	};
+	struct dyno_err ignored;
+
+	if (!m->recorded || m->recorded_state == m->sup.front.state)
+		return;
+	tell_facts(m, &record.facts);
+	record.facts.info.live = 0;
+	record.facts.info.reason = sup_reason_name(SUP_BY_STOP);
+	(void)record_add(m->app->store, &record, &ignored); /* the event tells it too */
 }
 
 static void tell_exit(struct monitor *m, const struct slot *slot, enum sup_reason reason)
@@ -393,4 +453,16 @@ void tell_end(struct monitor *m, struct slot *slot, enum sup_reason reason)
 	tell_exit(m, slot, reason);
 	if (written[0])
 		tell_discard(m, slot, &receipt, written);
+}
+
+void tell_over(struct monitor *m)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	settle_record(m);
+	if (!is_heard(m))
+		return;
+	begin(m, &b, "end");
+	json_str(&b, "state", sup_state_name(m->sup.front.state));
+	end(m, &b);
 }

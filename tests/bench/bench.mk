@@ -26,6 +26,12 @@ bench: ## time a warm start beside the floor program, crun and bwrap
 	+$(Q)$(submake) all slugs bench-programs
 	$(Q)tests/bench/start.sh $(O)
 
+.PHONY: bench-monitors
+bench-monitors: ## memory and CPU of the supervisors of 500 idle dynos
+	$(Q)tests/helpers/deps $(DEPS_BUILD) jq
+	+$(Q)$(submake) all
+	$(Q)tests/bench/monitors.sh $(O)
+
 $(O)/bench/record: $(O)/obj/tests/bench/record.o $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DYNO_LIBS)

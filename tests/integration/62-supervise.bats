@@ -54,6 +54,16 @@ EOF2
 	[ "$(fact good/worker.1 restarts)" = 0 ] || fail "restarts"
 }
 
+@test "a dyno that is stopped while it waits for its next start is down, and listed no more (C6.8)" {
+	dyno start --detach --backoff 1h "$(crashing waiting)"
+	became 10 worker.1 crashed
+	dyno stop worker.1
+	[ "$(fact worker.1 state)" = down ] || fail "it is $(fact worker.1 state)"
+	[ "$(fact worker.1 exit_code)" = 3 ] || fail "exit_code"
+	run -0 dyno ps -q
+	[ -z "$output" ] || lib_seen "it is listed"
+}
+
 @test "status 0 crashes, unless --exit-0 complete (C1.13, C0.3)" {
 	dyno start --detach --backoff 1h "$(app -t 'worker: exit 0' zero)"
 	became 10 worker.1 crashed
@@ -311,4 +321,23 @@ EOF2
 	dyno start --detach --network none --health tcp --health-interval 100ms --backoff 1h "$dir"
 	became 10 closed/worker.1 crashed
 	grep -q 'Warning: connect to ' "$BASE/data/logs/closed/worker.1.log" || fail "no cause"
+}
+
+@test "state files of an older and of a later dyno: told as far as they go, and steered all the same (T59)" {
+	dyno start --detach "$(sleeping ages)"
+	became 10 worker.1 up
+	state=$BASE/run/ages/worker.1/state.json
+	# as a version without most members wrote it, and with one that went since
+	echo '{"schema":1,"app":"ages","name":"worker.1","type":"worker","state":"up","color":"blue",' \
+		'"boot_id":"'"$(cat /proc/sys/kernel/random/boot_id)"'"}' |
+		as_user tee "$state" >/dev/null
+	is worker.1 up || fail "an older state file is not understood"
+	echo '{"schema":99,"app":"ages","name":"worker.1","state":{"word":"up"}}' |
+		as_user tee "$state" >/dev/null
+	run -0 dyno ps --json
+	[ "$(jq -r '.[0].name' <<<"$output")" = worker.1 ] || lib_seen "a later one is not listed"
+	run -0 dyno inspect worker.1
+	[ "$(jq -r .state <<<"$output")" = up ] || lib_seen "its monitor knows better"
+	run -0 dyno stop worker.1
+	wait_for 5 supervise_quiet
 }

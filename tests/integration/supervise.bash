@@ -16,7 +16,7 @@
 
 supervise_teardown() {
 	local names
-	mapfile -t names < <(live)
+	mapfile -t names < <(find "$BASE/run" -mindepth 2 -maxdepth 2 -type d -printf '%P\n')
 	[ "${#names[@]}" -eq 0 ] || dyno stop --now "${names[@]}" >/dev/null 2>&1 || :
 	wait_for 10 supervise_quiet
 	# what one test kept is not the next one's
