@@ -284,6 +284,8 @@ static int run_main(struct cli *cli, struct dyno_err *err)
 	if (!o->dyno.detach)
 		return run_attached(cli, host, o, err);
 
+	/* A process type would be, and so a spec may want it: that is start's business. */
+	o->dyno.run.restart = "never";
 	start.dyno = o->dyno.run;
 	return detached_start(cli, host, &o->dyno, &start, err);
 }

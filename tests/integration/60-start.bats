@@ -531,6 +531,41 @@ on_terminal() {
 	run -0 dyno run -d --json -a once "$dir" true
 	json '.dynos | length == 1'
 	wait_for 10 no_monitors
+	# of a process type, too, one start is all
+	run -0 dyno run -d -a once "$(app -t 'w: exit 3' twice)" w
+	[ "$output" = w.1 ] || lib_seen "expected the type's name"
+	wait_for 10 no_monitors
+	run -0 dyno ps --json --all -a once
+	json '[.[] | select(.name == "w.1") | [.state, .exit_code, .restarts]] == [["crashed", 3, 0]]'
+}
+
+@test "run --pid-file names this process, and a signal before there is a dyno removes the file" {
+	run -0 --separate-stderr dyno run -q --pid-file "$BASE/pid" "$SHAPES" "echo"
+	[ ! -e "$BASE/pid" ]
+	(exec 3>&- && exec "${user[@]}" "$DYNO" run -q --pid-file "$BASE/pid" "$SHAPES" 'sleep 1000' >/dev/null 2>&1) &
+	pid=$!
+	wait_for 10 test -s "$BASE/pid"
+	[ "$(cat "$BASE/pid")" = "$pid" ]
+	wait_for 10 pgrep -P "$pid" -x dyno-init
+	kill -TERM "$pid"
+	status=0
+	wait "$pid" || status=$?
+	assert_status 143
+	[ ! -e "$BASE/pid" ]
+	# it waits for a slug that does not come
+	for verb in run start; do
+		mkfifo "$BASE/slug"
+		(exec 3>&- && exec "${user[@]}" env --default-signal=INT "$DYNO" "$verb" --pid-file "$BASE/pid" - <>"$BASE/slug" >/dev/null 2>&1) &
+		pid=$!
+		wait_for 10 test -s "$BASE/pid"
+		sleep 0.5
+		kill -INT "$pid"
+		status=0
+		wait "$pid" || status=$?
+		[ "$status" -eq 130 ] || fail "$verb: status $status"
+		[ ! -e "$BASE/pid" ]
+		rm "$BASE/slug"
+	done
 }
 
 # ---- scale -------------------------------------------------------------------------------------
