@@ -228,7 +228,9 @@ static int make_rlimits(const struct appspec_input *in, struct arena *arena, str
 
 	if (!lim)
 		return -ENOMEM;
-	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_CORE, .value = 0};
+	/* No core file is that small, and none is piped to a program of the host, as with 0 it would
+	 * be. Source: core(5); coredump_pipe() in fs/coredump.c of the kernel */
+	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_CORE, .value = 1};
 	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_NOFILE, .value = NOFILE_MAX};
 	/* Source: contract 3.13: tools read the size from it */
 	if (in->size && in->size->process_limit)

@@ -44,7 +44,10 @@
 /* Calls of the x32 table have this bit. Source: arch/x86/include/uapi/asm/unistd.h. */
 #define X32_BIT 0x40000000U
 
-/* A comparison of the low half of an argument. */
+/* Arguments of a call; from here on numbers mean their upper halves. */
+#define ARGS 6
+
+/* A comparison of half an argument: the low half of @arg, or the upper one of @arg - ARGS. */
 struct test {
 	unsigned int arg;
 	uint32_t mask;
@@ -98,7 +101,7 @@ static const struct {
 } errnos[] = {
 	{"EPERM", EPERM},	    {"ENOSYS", ENOSYS}, {"EACCES", EACCES},
 	{"EINVAL", EINVAL},	    {"ENOENT", ENOENT}, {"EAFNOSUPPORT", EAFNOSUPPORT},
-	{"EOPNOTSUPP", EOPNOTSUPP},
+	{"EOPNOTSUPP", EOPNOTSUPP}, {"0", 0},
 };
 
 __attribute__((noreturn, format(printf, 2, 3))) static void fail(unsigned int line, const char *fmt,
@@ -193,10 +196,12 @@ static struct test read_test(struct words *w)
 {
 	struct test test = {.mask = UINT32_MAX};
 	const char *arg = next(w);
+	bool upper = strncmp(arg, "top", 3) == 0;
 
-	if (strncmp(arg, "arg", 3) != 0 || arg[3] < '0' || arg[3] > '5' || arg[4] != '\0')
-		fail(w->line, "arg0 to arg5 should stand in place of \"%s\"", arg);
-	test.arg = (unsigned int)(arg[3] - '0');
+	if ((!upper && strncmp(arg, "arg", 3) != 0) || arg[3] < '0' || arg[3] > '5' ||
+	    arg[4] != '\0')
+		fail(w->line, "arg0 to arg5 or top0 to top5 should stand in place of \"%s\"", arg);
+	test.arg = (unsigned int)(arg[3] - '0') + (upper ? ARGS : 0);
 	if (accept(w, "&"))
 		test.mask = read_number(next(w), w->line);
 	expect(w, "==");
@@ -455,7 +460,8 @@ static unsigned int emit_test(struct program *g, const struct test *t, unsigned 
 	if (t->mask != UINT32_MAX)
 		(void)emit(g, BPF_ALU | BPF_AND | BPF_K, 0, 0, t->mask);
 	/* The low half comes first: both architectures are little-endian. */
-	return emit_load(g, offsetof(struct seccomp_data, args) + t->arg * sizeof(uint64_t));
+	return emit_load(g, offsetof(struct seccomp_data, args) + t->arg % ARGS * sizeof(uint64_t) +
+				    t->arg / ARGS * sizeof(uint32_t));
 }
 
 /* The place that decides by a rule. */

@@ -221,7 +221,7 @@ static void appspec_compile__size__limits_of_group_and_process(void **state)
 	assert_int_equal(appspec_compile(&in, &a, &spec, &err), 0);
 	assert_int_equal(find_rlimit(&spec, RLIMIT_NPROC), 512);
 	assert_int_equal(find_rlimit(&spec, RLIMIT_NOFILE), 10000);
-	assert_int_equal(find_rlimit(&spec, RLIMIT_CORE), 0);
+	assert_int_equal(find_rlimit(&spec, RLIMIT_CORE), 1);
 	assert_int_equal(spec.limits.pids, 512);
 	assert_int_equal(spec.limits.memory_bytes, 2ULL << 30);
 	assert_int_equal(spec.limits.memory_swap_bytes, 2ULL << 30);

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -112,6 +113,12 @@ static uint32_t interpret(const struct sock_filter *code, size_t len,
 	return 0;
 }
 
+/* Numbers from 6 on mean the upper halves of the arguments. */
+static uint32_t half(const struct seccomp_data *data, unsigned int arg)
+{
+	return (uint32_t)(data->args[arg % 6] >> (arg < 6 ? 0 : 32));
+}
+
 static uint32_t expected(const struct arch_case *arch, const struct seccomp_data *data)
 {
 	const struct seccomp_rule *rule;
@@ -129,7 +136,7 @@ static uint32_t expected(const struct arch_case *arch, const struct seccomp_data
 		bool all = true;
 
 		for (unsigned int t = 0; t < rule->alts[a].n; t++)
-			all &= ((uint32_t)data->args[rule->alts[a].tests[t].arg] &
+			all &= (half(data, rule->alts[a].tests[t].arg) &
 				rule->alts[a].tests[t].mask) == rule->alts[a].tests[t].value;
 		if (all)
 			return rule->then;
@@ -158,10 +165,11 @@ static void compare(const struct arch_case *arch, const struct seccomp_data *dat
 static void compare_args(const struct arch_case *arch, uint32_t nr, unsigned int *steps)
 {
 	static const uint64_t values[] = {
-		0,	1,	2,	3,	  8,	      9,	  10,	      15,
-		16,	17,	38,	40,	  0x80,	      0x1000,	  0x11ed,     0x2000,
-		0x4000, 0x6000, 0x8000, 0xc1ff,	  0x20000,    0x40000,	  0x5411,     0x5412,
-		0x541c, 0x541d, 0x5423, 0x3d0f00, 0x7e020000, 0xffffffff, 0x02000000,
+		0,	1,	2,	  3,	      4,	  12,	      20,
+		8,	9,	10,	  15,	      16,	  17,	      38,
+		40,	0x80,	0x1000,	  0x11ed,     0x2000,	  0x4000,     0x6000,
+		0x8000, 0xc1ff, 0x20000,  0x40000,    0x5411,	  0x5412,     0x541c,
+		0x541d, 0x5423, 0x3d0f00, 0x7e020000, 0xffffffff, 0x02000000,
 	};
 	static const uint64_t highs[] = {0, 1ULL << 32, 0xffffffffULL << 32};
 
@@ -313,6 +321,19 @@ static void program__known_calls__have_their_answer(void **state)
 		{SYS_mknodat, 0, 0, 0600, ALLOW},
 		{SYS_mknodat, 0, 0, S_IFCHR | 0600, REFUSE(EPERM)},
 		{SYS_mknodat, 0, 0, S_IFBLK | 0600, REFUSE(EPERM)},
+		{SYS_setrlimit, RLIMIT_NOFILE, 1, 0, ALLOW},
+		{SYS_setrlimit, RLIMIT_CORE, 1, 0, REFUSE(0)},
+		{SYS_setrlimit, RLIMIT_CORE | 1ULL << 32, 1, 0, REFUSE(0)},
+		{SYS_prlimit64, 0, RLIMIT_CORE, 0, ALLOW},
+		{SYS_prlimit64, 0, RLIMIT_CORE, 4096, REFUSE(0)},
+		{SYS_prlimit64, 0, RLIMIT_CORE, 1ULL << 32, REFUSE(0)},
+		{SYS_prlimit64, 0, RLIMIT_CORE | 1ULL << 32, 1ULL << 32, REFUSE(0)},
+		{SYS_prlimit64, 0, RLIMIT_CPU, 4096, ALLOW},
+		{SYS_prlimit64, 0, RLIMIT_NPROC, 4096, ALLOW},
+		{SYS_prlimit64, 0, RLIMIT_NOFILE, 4096, ALLOW},
+		{SYS_prlimit64, 0, RLIMIT_SIGPENDING, 4096, ALLOW},
+		{SYS_prlimit64, 0, RLIMIT_MSGQUEUE, 4096, ALLOW},
+		{SYS_prlimit64, 0, RLIMIT_RTTIME, 4096, ALLOW},
 		{SYS_reboot, 0, 0, 0, REFUSE(EPERM)},
 		{SYS_swapon, 0, 0, 0, REFUSE(EPERM)},
 		{SYS_init_module, 0, 0, 0, REFUSE(EPERM)},
