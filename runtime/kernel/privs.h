@@ -7,6 +7,7 @@
 #define DYNO_PRIVS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <dyno.h>
@@ -39,5 +40,18 @@ int privs_die_with_parent(struct dyno_err *err);
  * Context: [child]
  */
 int privs_clear(struct dyno_err *err);
+
+/** PRIVS_CAP() - the bit of a capability in a set. */
+#define PRIVS_CAP(cap) (1ULL << (cap))
+
+/**
+ * privs_keep() - give up every capability that is not in @caps, for good: in all sets, and in the
+ * bounding set, so that no exec brings one back; and no_new_privs.
+ * @caps: PRIVS_CAP()s; one that the caller lacks it does not get
+ *
+ * Return: 0, or -errno with ERR_LAUNCH.
+ * Context: any
+ */
+int privs_keep(uint64_t caps, struct dyno_err *err);
 
 #endif
