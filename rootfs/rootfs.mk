@@ -28,6 +28,8 @@ $(O)/gen/stack_host_conf.h: rootfs/stack/host.conf
 # Tests of the unpacker's parts link them; those of the store run the helpers beside them.
 $(O)/unit/test_unpack: $(UNPACK_LIB)
 $(O)/unit/test_unpack: DYNO_LIBS += $(CORE_LIB) $(UNPACK_LIBS)
+$(O)/unit/test_cage: $(UNPACK_LIB)
+$(O)/unit/test_cage: DYNO_LIBS += $(CORE_LIB) $(UNPACK_LIBS)
 $(O)/unit/test_store: $(O)/dyno-unpack $(O)/dyno-pack
 $(O)/unit/test_copyout: $(O)/dyno-pack
 

@@ -293,6 +293,8 @@ static int mode_verify(struct unpack_done *done, struct dyno_err *err)
 	job.manifest_sha256 = go.manifest_sha256;
 	job.uid = go.uid;
 	r = cage_enter(&cage, err);
+	if (!cage.drop)
+		job.uid = geteuid(); /* as the cage shows it */
 	if (r == 0)
 		r = cage_shut(err);
 	if (r == 0)

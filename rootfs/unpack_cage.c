@@ -2,6 +2,7 @@
 #include "rootfs/unpack_cage.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,12 +13,14 @@
 #include <unistd.h>
 
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "kernel/userns.h"
 #include "rootfs/unpack_limits.h"
 
 /* The sanitizers map terabytes of shadow and make system calls of their own. */
@@ -49,6 +52,43 @@ static int become(const struct cage *cage, struct dyno_err *err)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return err_set(err, ERR_HELPER, errno, "tie the unpacker to its parent");
 	return 0;
+}
+
+/*
+ * Without root: the new user namespace lends the right to change the root directory, and that goes
+ * again.  To the file system the user is who he was.  An id map is for the eyes only, and a
+ * security module may refuse it: the user then sees himself, and his files, as nobody's.
+ */
+static int shrink(const struct cage *cage, int proc_fd, uid_t uid, gid_t gid, struct dyno_err *err)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	(void)userns_map_self(proc_fd, uid, uid, gid, NULL);
+	if (fchdir(cage->target_fd) < 0)
+		return err_set(err, ERR_HELPER, errno, "enter the unpack directory");
+	if (chroot(".") < 0 && errno != EPERM) /* EPERM: no namespace was had; Landlock holds */
+		return err_set(err, ERR_HELPER, errno, "change root to the unpack directory");
+	if (syscall(SYS_capset, &head, none) < 0)
+		return err_set(err, ERR_HELPER, errno, "empty the unpacker's capabilities");
+	return 0;
+}
+
+static int leave(const struct cage *cage, struct dyno_err *err)
+{
+	const int apart = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+	_cleanup_close_ int proc_fd = -EBADF;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	/* What cannot be had (a limit, a security module) only makes the cage one bar thinner. */
+	if (cage->drop) {
+		(void)unshare(apart);
+		return become(cage, err);
+	}
+	proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	(void)unshare(apart | CLONE_NEWUSER);
+	return shrink(cage, proc_fd, uid, gid, err);
 }
 
 static int limit(int resource, uint64_t value, struct dyno_err *err)
@@ -97,10 +137,31 @@ static int limit_all(struct dyno_err *err)
 /* Hard links between directories need REFER, which came with this version of the interface; the
  * first one forbids them without a way to allow them. */
 #define LANDLOCK_ABI_WITH_REFER 2
+/* What later versions forbid besides. Source: linux/landlock.h of 6.14 */
+#define LANDLOCK_ABI_WITH_TRUNCATE  3
+#define LANDLOCK_ABI_WITH_NET	    4
+#define LANDLOCK_ABI_WITH_IOCTL_DEV 5
+#define LANDLOCK_ABI_WITH_SCOPE	    6
 
 #ifndef LANDLOCK_ACCESS_FS_REFER
 #define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
 #endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
+#endif
+#define CAGE_NET_ALL   3U /* bind and connect of TCP */
+#define CAGE_SCOPE_ALL 3U /* abstract sockets, signals */
+
+/* The build machine's header may be older; a kernel that is takes a longer struct when the members
+ * it does not know are 0. */
+struct cage_ruleset {
+	uint64_t fs;
+	uint64_t net;
+	uint64_t scoped;
+};
 
 #define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define ACCESS_WRITE                                                                               \
@@ -112,20 +173,38 @@ static int limit_all(struct dyno_err *err)
 	 LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_SOCK |                             \
 	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
 
+/* What the target is not allowed is allowed nowhere. */
+static struct cage_ruleset ruleset_of(long abi)
+{
+	struct cage_ruleset set = {.fs = ACCESS_ALL};
+
+	if (abi >= LANDLOCK_ABI_WITH_TRUNCATE)
+		set.fs |= LANDLOCK_ACCESS_FS_TRUNCATE;
+	if (abi >= LANDLOCK_ABI_WITH_NET)
+		set.net = CAGE_NET_ALL;
+	if (abi >= LANDLOCK_ABI_WITH_IOCTL_DEV)
+		set.fs |= LANDLOCK_ACCESS_FS_IOCTL_DEV;
+	if (abi >= LANDLOCK_ABI_WITH_SCOPE)
+		set.scoped = CAGE_SCOPE_ALL;
+	return set;
+}
+
 /* Best effort: without Landlock the root directory, the user and the filter still hold. */
 static void confine_files(const struct cage *cage)
 {
-	struct landlock_ruleset_attr attr = {.handled_access_fs = ACCESS_ALL};
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	const struct cage_ruleset set = ruleset_of(abi);
 	struct landlock_path_beneath_attr beneath = {
-		.allowed_access = ACCESS_READ | (cage->writes ? ACCESS_WRITE : 0),
+		.allowed_access = ACCESS_READ,
 		.parent_fd = cage->target_fd,
 	};
 	_cleanup_close_ int fd = -EBADF;
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
 	if (abi < LANDLOCK_ABI_WITH_REFER)
 		return;
-	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	if (cage->writes)
+		beneath.allowed_access |= ACCESS_WRITE | (set.fs & LANDLOCK_ACCESS_FS_TRUNCATE);
+	fd = (int)syscall(SYS_landlock_create_ruleset, &set, sizeof(set), 0);
 	if (fd < 0)
 		return;
 	if (syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
@@ -135,15 +214,10 @@ static void confine_files(const struct cage *cage)
 
 int cage_enter(const struct cage *cage, struct dyno_err *err)
 {
-	int r;
+	int r = leave(cage, err);
 
-	/* What cannot be had (rootless, a limit) only makes the cage one bar thinner. */
-	(void)unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
-	if (cage->drop) {
-		r = become(cage, err);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_set(err, ERR_HELPER, errno, "drop the unpacker's privileges");
 	r = limit_all(err);

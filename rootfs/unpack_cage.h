@@ -15,8 +15,7 @@
 /**
  * struct cage - how to enter it.
  * @target_fd: the only directory that may be used from then on
- * @drop: become @uid and @gid with no group and no capability, with @target_fd as root directory;
- *        else (rootless) the user stays
+ * @drop: become @uid and @gid with no group and no capability; else (rootless) the user stays
  * @writes: the target may be written
  */
 struct cage {
@@ -30,8 +29,8 @@ struct cage {
 /**
  * cage_enter() - identity, root directory, namespaces, limits of resources, Landlock.
  *
- * Whatever the kernel lacks of namespaces and Landlock is gone without; the user, the root
- * directory and no_new_privs are not.
+ * Whatever the kernel lacks of namespaces and Landlock is gone without, rootless the root directory
+ * too, which takes a user namespace; the user and no_new_privs are not.
  * Should: be called before any thread is made, since all of it is per thread.
  * Return: 0, or -errno. Errors: ERR_HELPER.
  */
