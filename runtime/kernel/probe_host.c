@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
@@ -184,6 +185,21 @@ void probe_swap(const struct probe_ctx *ctx, struct probe_result *ret)
 	probe_fix(ret, "swapon, or zram: apt install systemd-zram-generator");
 }
 
+/* With a limit of 1, and no other, no program is started; see appspec.c. */
+static void probe_core_program(const char *shown, struct probe_result *ret)
+{
+	struct rlimit now;
+
+	if (geteuid() == 0 || (getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_max > 0)) {
+		probe_say(ret, DYNO_OK, "dynos are kept from the program of the host: %s", shown);
+		return;
+	}
+	probe_say(ret, DYNO_WARN, "a crash of a dyno's process starts a program of the host: %s",
+		  shown);
+	probe_fix(ret, "let the hard limit of core files (ulimit -Hc) be above 0, or: "
+		       "sysctl -w kernel.core_pattern=core");
+}
+
 void probe_core_pattern(const struct probe_ctx *ctx, struct probe_result *ret)
 {
 	char text[PROBE_TEXT_BYTES], shown[PROBE_TEXT_BYTES / 2];
@@ -195,13 +211,15 @@ void probe_core_pattern(const struct probe_ctx *ctx, struct probe_result *ret)
 		return;
 	}
 	(void)str_escape(shown, sizeof(shown), text);
-	if (text[0] == '|') {
-		probe_say(ret, DYNO_WARN,
-			  "a crash of a dyno's process starts a program of the host: %s", shown);
-		probe_fix(ret, "see that it can handle hostile processes, or: "
+	if (text[0] == '@') {
+		probe_say(ret, DYNO_WARN, "what crashes is sent to a socket of the host: %s",
+			  shown);
+		probe_fix(ret, "see that its server can handle hostile processes, or: "
 			       "sysctl -w kernel.core_pattern=core");
+	} else if (text[0] == '|') {
+		probe_core_program(shown, ret);
 	} else {
-		probe_say(ret, DYNO_OK, "core files stay inside: %s", shown);
+		probe_say(ret, DYNO_OK, "no program is started by a crash: %s", shown);
 	}
 }
 

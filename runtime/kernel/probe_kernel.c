@@ -188,13 +188,21 @@ void probe_seccomp(const struct probe_ctx *ctx, struct probe_result *ret)
 			  "no dyno runs without");
 }
 
+/* Source: see unpack_cage.c */
+#define LANDLOCK_ABI_WANTED 2
+
 void probe_landlock(const struct probe_ctx *ctx, struct probe_result *ret)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
 	(void)ctx;
-	if (abi >= 0)
+	if (abi >= LANDLOCK_ABI_WANTED)
 		probe_say(ret, DYNO_OK, "ABI %ld", abi);
+	else if (abi >= 0)
+		probe_say(ret, DYNO_FALLBACK,
+			  "ABI %ld cannot allow hard links; the unpacker is caged by namespaces, "
+			  "ids and limits alone",
+			  abi);
 	else
 		probe_say(ret, DYNO_FALLBACK,
 			  "%s; the unpacker is caged by namespaces, ids and limits alone",

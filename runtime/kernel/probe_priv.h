@@ -38,6 +38,16 @@
 	PROBE("pressure", probe_pressure)                 \
 	PROBE("swap", probe_swap)                         \
 	PROBE("core-pattern", probe_core_pattern)         \
+	PROBE("user-namespace-limit", probe_userns_limit) \
+	PROBE("ptrace-scope", probe_ptrace_scope)         \
+	PROBE("unprivileged-bpf", probe_unprivileged_bpf) \
+	PROBE("dmesg-restrict", probe_dmesg_restrict)     \
+	PROBE("kptr-restrict", probe_kptr_restrict)       \
+	PROBE("protected-links", probe_protected_links)   \
+	PROBE("overcommit", probe_overcommit)             \
+	PROBE("hidepid", probe_hidepid)                   \
+	PROBE("seccomp-actions", probe_seccomp_actions)   \
+	PROBE("security-modules", probe_lsm)              \
 	PROBE("port-range", probe_port_range)             \
 	PROBE("run-dir", probe_run_dir)                   \
 	PROBE("data-dir", probe_data_dir)                 \
