@@ -223,6 +223,10 @@ struct dyno_timing {
  * @health: "tcp", "http:/PATH" or "exec:COMMAND"; NULL: none
  * @health_interval_ms, @health_timeout_ms, @health_threshold: 10 s, 5 s, 3 failures in a row
  * @no_receipt: do not look at what the dyno has written
+ * @read_only: `/` is read-only but for /tmp, /var/tmp, /dev/shm and @writable
+ * @writable: paths of directories inside that stay writable beside @read_only
+ * @tmpfs: memory of the dyno's own: "PATH[:SIZE[:INODES]]"
+ * @mounts: files and directories of the host: "SRC:DST[:ro|:rw]"
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
  *       from starting to up"; may be NULL
@@ -264,6 +268,13 @@ struct dyno_run_opts {
 	uint64_t health_timeout_ms;
 	unsigned int health_threshold;
 	int no_receipt;
+	int read_only;
+	const char *const *writable;
+	size_t n_writable;
+	const char *const *tmpfs;
+	size_t n_tmpfs;
+	const char *const *mounts;
+	size_t n_mounts;
 	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *data;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -315,12 +316,121 @@ int mounts_attach(int mount_fd, int root_fd, const char *path, struct dyno_err *
 		at = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 		if (at < 0)
 			return err_set(err, ERR_MOUNT, errno, "open the mount point /%s", path);
-		r = move_mount(mount_fd, "", at, "",
-			       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+		return mounts_attach_over(mount_fd, at, path, err);
 	}
 	if (r < 0)
 		return err_set(err, ERR_MOUNT, errno, "attach the mount of /%s", path);
 	return 0;
+}
+
+int mounts_attach_over(int mount_fd, int at_fd, const char *path, struct dyno_err *err)
+{
+	if (move_mount(mount_fd, "", at_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+	    0)
+		return err_set(err, ERR_MOUNT, errno, "attach the mount of /%s", path);
+	return 0;
+}
+
+/* ---- mount points of the caller's choice ---------------------------------------------------- */
+
+static int point_open(int at_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, at_fd, path, &how, sizeof(how));
+}
+
+static int point_failed(const struct point_plan *plan, int num, struct dyno_err *err)
+{
+	err_set(err, ERR_MOUNT_INVALID, num, "open the mount point /%s", plan->path);
+	if (num == ELOOP)
+		err_hint(err, "the slug or the stack has a symbolic link in this path: name the "
+			      "path that it leads to");
+	else if (num == ENOTDIR || num == EISDIR)
+		err_hint(err, "a directory goes over a directory, a file over a file");
+	else if (num == EROFS)
+		err_hint(err, "it is missing in a read-only directory of the host: choose a path "
+			      "that is there, or one outside");
+	else if (num == ENOENT)
+		err_hint(err, "make it in the directory that is mounted above it: dyno makes "
+			      "nothing in a directory of the host");
+	return -num;
+}
+
+/* Makes one component. Return: 0 or -errno; that it is there is fine. */
+static int point_make_one(int at_fd, const char *name, bool file, const struct point_plan *plan)
+{
+	_cleanup_close_ int fd = -EBADF;
+
+	if (file) {
+		fd = openat(at_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0644);
+		if (fd < 0)
+			return errno == EEXIST ? 0 : -errno;
+	} else if (mkdirat(at_fd, name, 0755) < 0) {
+		return errno == EEXIST ? 0 : -errno;
+	}
+	if (plan->give && fchownat(at_fd, name, plan->uid, plan->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
+}
+
+/* The next component of *@path into @name. Return: whether it is the last. */
+static bool point_next(const char **path, char name[NAME_MAX + 1])
+{
+	size_t n = 0;
+
+	while (**path && **path != '/' && n < NAME_MAX)
+		name[n++] = *(*path)++;
+	name[n] = '\0';
+	while (**path == '/')
+		(*path)++;
+	return **path == '\0';
+}
+
+static int point_make(int root_fd, const struct point_plan *plan)
+{
+	const char *path = plan->path;
+	_cleanup_close_ int at = -EBADF;
+	char name[NAME_MAX + 1];
+	bool last;
+	int fd;
+	int r;
+
+	do {
+		last = point_next(&path, name);
+		fd = point_open(at >= 0 ? at : root_fd, name);
+		if (fd < 0 && errno == ENOENT) {
+			r = point_make_one(at >= 0 ? at : root_fd, name, last && plan->file, plan);
+			if (r < 0)
+				return r;
+			fd = point_open(at >= 0 ? at : root_fd, name);
+		}
+		if (fd < 0)
+			return -errno;
+		close_fdp(&at);
+		at = fd;
+	} while (!last);
+	return take_fd(&at);
+}
+
+int mounts_point(int root_fd, const struct point_plan *plan, struct dyno_err *err)
+{
+	_cleanup_close_ int fd = point_open(root_fd, plan->path);
+	struct stat st;
+
+	if (fd < 0)
+		fd = errno == ENOENT && plan->make ? point_make(root_fd, plan) : -errno;
+	if (fd < 0)
+		return point_failed(plan, -fd, err);
+	if (fstat(fd, &st) < 0)
+		return point_failed(plan, errno, err);
+	if (S_ISDIR(st.st_mode) == plan->file)
+		return point_failed(plan, plan->file ? EISDIR : ENOTDIR, err);
+	return take_fd(&fd);
 }
 
 int mounts_attach_at(int mount_fd, const char *path, struct dyno_err *err)

@@ -111,6 +111,35 @@ int mounts_dev_fill(int dev_fd, bool bind, uid_t uid, gid_t gid, struct dyno_err
  */
 int mounts_attach(int mount_fd, int root_fd, const char *path, struct dyno_err *err);
 
+/**
+ * struct point_plan - a mount point of the caller's choice, in a tree of a tenant.
+ * @path: relative, without "." and ".."
+ * @make: with its parents, where it is missing; else that is an error
+ * @file: it is to be a file, else a directory
+ * @give, @uid, @gid: who is to own what is made
+ */
+struct point_plan {
+	const char *path;
+	bool make;
+	bool file;
+	bool give;
+	uid_t uid;
+	gid_t gid;
+};
+
+/**
+ * mounts_point() - the place of a mount, walked by descriptors from @root_fd.
+ *
+ * No component may be a symlink: a tree cannot lead a mount elsewhere.
+ * Return: O_PATH, or -errno with ERR_MOUNT_INVALID: -ELOOP: a link; -ENOTDIR, -EISDIR: not what a
+ * mount can cover; -ENOENT, -EROFS: it is not there and cannot be made.
+ * Context: [child]
+ */
+int mounts_point(int root_fd, const struct point_plan *plan, struct dyno_err *err);
+
+/** mounts_attach_over() - put a detached mount over @at_fd, which is known as @path. [child] */
+int mounts_attach_over(int mount_fd, int at_fd, const char *path, struct dyno_err *err);
+
 /** mounts_attach_at() - the same at an absolute path of the host. [child] */
 int mounts_attach_at(int mount_fd, const char *path, struct dyno_err *err);
 

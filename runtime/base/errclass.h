@@ -75,6 +75,8 @@
 	    "the place for the dyno's writes cannot be made")                                      \
 	ERR(76, ERR_EXEC_PERM, "exec.not-executable", 126, "the command cannot be executed")       \
 	ERR(77, ERR_EXEC_MISSING, "exec.not-found", 127, "the command was not found")              \
+	ERR(79, ERR_MOUNT_INVALID, "mount.invalid", 125,                                           \
+	    "a mount that was asked for is not allowed")                                           \
 	ERR(80, ERR_PORT, "port.unavailable", 125, "the port is taken or none is free")            \
 	ERR(90, ERR_RUN_DIR, "host.run-dir", 125, "the run directory cannot be used")              \
 	ERR(91, ERR_HELPER, "host.helper", 125, "a helper program of dyno cannot be run")

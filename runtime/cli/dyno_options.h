@@ -17,7 +17,8 @@
 /**
  * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
- * @env, @env_files, @scratch, @no_receipt: as the parser fills them; for @run
+ * @env, @env_files, @scratch, @no_receipt, @read_only, @writable, @tmpfs, @mounts: as the parser
+ *       fills them; for @run
  * @spec: --spec as it was given
  * @detach: the dynos live on without this command
  * @wait: stay until they are up
@@ -32,6 +33,10 @@ struct dyno_options {
 	struct opt_list env_files;
 	struct value_scratch scratch;
 	bool no_receipt;
+	bool read_only;
+	struct opt_list writable;
+	struct opt_list tmpfs;
+	struct opt_list mounts;
 	const char *spec;
 	bool detach;
 	bool wait;

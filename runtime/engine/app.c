@@ -48,6 +48,7 @@ void app_done(struct app *app)
 	slug_done(&app->slug);
 	stack_done(&app->stack);
 	store_entry_done(&app->entry);
+	mountset_done(&app->mounts);
 	arena_done(&app->arena);
 }
 
@@ -66,6 +67,17 @@ static int open_cancel(int *ret_fd, struct dyno_err *err)
 	sigaddset(&set, SIGTERM);
 	*ret_fd = signalfd(-1, &set, SFD_CLOEXEC);
 	return *ret_fd < 0 ? err_set(err, ERR_IO, errno, "look for signals") : 0;
+}
+
+static int open_mounts(struct app *app, struct dyno_err *err)
+{
+	const struct mountset_where where = {
+		.run_fd = app->run_fd,
+		.data_fd = app->store->data_fd,
+		.rootless = app->rootless,
+	};
+
+	return mountset_open(app->opts, &where, &app->arena, &app->mounts, err);
 }
 
 int app_find_slug(struct app *app, struct dyno_err *err)
@@ -87,6 +99,8 @@ int app_find_slug(struct app *app, struct dyno_err *err)
 		return r;
 	r = host_store(app->host, &app->store, err);
 	if (r == 0)
+		r = open_mounts(app, err);
+	if (r == 0)
 		r = open_cancel(&cancel_fd, err);
 	if (r < 0)
 		return r;
@@ -106,6 +120,15 @@ static bool is_slow_fs(int fd)
 	return fs.f_type == FUSE_MAGIC || fs.f_type == NFS_SUPER_MAGIC ||
 	       fs.f_type == SMB_SUPER_MAGIC || fs.f_type == V9FS_MAGIC ||
 	       fs.f_type == CEPH_SUPER_MAGIC;
+}
+
+static bool has_slow_mount(const struct mountplans *mounts)
+{
+	for (size_t i = 0; i < mounts->n; i++)
+		if (mounts->items[i].kind == MOUNTPLAN_HOST &&
+		    is_slow_fs(mounts->items[i].layer.fd))
+			return true;
+	return false;
 }
 
 static int find_stop(struct app *app, struct dyno_err *err)
@@ -151,7 +174,8 @@ int app_find_command(struct app *app, struct dyno_err *err)
 	app->formation =
 		app->command.kind == COMMAND_TYPE && !str_eq(app->command.type, TYPE_RELEASE);
 	app->web = app->formation && str_eq(app->command.type, TYPE_WEB);
-	app->slow_layers = is_slow_fs(app->slug.layer_fd) || is_slow_fs(app->stack.root_fd);
+	app->slow_layers = is_slow_fs(app->slug.layer_fd) || is_slow_fs(app->stack.root_fd) ||
+			   has_slow_mount(&app->mounts);
 	return 0;
 }
 

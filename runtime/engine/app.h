@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "engine/host.h"
+#include "engine/mountset.h"
 #include "engine/slug.h"
 #include "engine/state.h"
 #include "kernel/cgroup.h"
@@ -32,7 +33,8 @@
  * @opts: settings, borrowed; those of a spec are merged in
  * @formation: a process type that is kept up; else a one-off, which completes
  * @web: `up` means that $PORT is listened on
- * @slow_layers: a layer is on a file system that may block for long
+ * @mounts: those that the caller asks for, sources open
+ * @slow_layers: a layer, or such a source, is on a file system that may block for long
  * @name: of the app
  * @tag: see state_tag()
  * @run_path: the dyno's own directory
@@ -47,6 +49,7 @@ struct app {
 	int run_fd;
 	struct store *store;
 	struct store_entry entry;
+	struct mountplans mounts;
 	struct stack stack;
 	struct slug slug;
 	struct command command;
@@ -70,7 +73,8 @@ struct app {
 void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opts *opts);
 
 /**
- * app_find_slug() - acquire slug and stack.  Errors: those of store_acquire(), stack_acquire(),
+ * app_find_slug() - open what is to be mounted, acquire slug and stack.  Errors: those of
+ * mountset_open(), store_acquire(), stack_acquire(),
  * ERR_RUN_DIR, ERR_STORE_IO.
  */
 int app_find_slug(struct app *app, struct dyno_err *err);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -310,7 +311,10 @@ static int mount_overlay(struct launch *l, const struct spec_mount *m, struct dy
 	fd = make_overlay(l, DIR_APP, upper, work, err);
 	if (fd < 0)
 		return fd;
-	return mounts_attach(fd, l->root_fd, m->target, err);
+	r = mounts_attach(fd, l->root_fd, m->target, err);
+	if (r == 0)
+		l->app_fd = take_fd(&fd);
+	return r;
 }
 
 static int mount_proc(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
@@ -364,6 +368,31 @@ static int mount_devpts(struct launch *l, const struct spec_mount *m, struct dyn
 	return attach_below(l, fd, m->target, err);
 }
 
+/* Where a mount goes that was asked for: the path is nobody's that could be trusted with it. */
+static int open_point(const struct launch *l, const struct spec_mount *m, struct dyno_err *err)
+{
+	const struct point_plan plan = {
+		.path = m->target,
+		.make = m->make,
+		.file = m->file,
+		.give = !l->rootless,
+		.uid = child_uid(l, true),
+		.gid = child_gid(l, true),
+	};
+
+	return mounts_point(l->root_fd, &plan, err);
+}
+
+static int attach_asked(const struct launch *l, int fd, const struct spec_mount *m,
+			struct dyno_err *err)
+{
+	_cleanup_close_ int at = open_point(l, m, err);
+
+	if (at < 0)
+		return at;
+	return mounts_attach_over(fd, at, m->target, err);
+}
+
 static int mount_tmpfs(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
 {
 	const struct tmpfs_plan plan = {
@@ -378,7 +407,50 @@ static int mount_tmpfs(struct launch *l, const struct spec_mount *m, struct dyno
 
 	if (fd < 0)
 		return fd;
-	return attach_below(l, fd, m->target, err);
+	return m->asked ? attach_asked(l, fd, m, err) : attach_below(l, fd, m->target, err);
+}
+
+/* A mount of its own of what is there: it does not become read-only with the root. */
+static int mount_again(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
+{
+	_cleanup_close_ int at = open_point(l, m, err);
+	_cleanup_close_ int fd = -EBADF;
+	struct statvfs fs;
+
+	if (at < 0)
+		return at;
+	fd = open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (fd < 0 || fstatvfs(fd, &fs) < 0)
+		return err_set(err, ERR_MOUNT, errno, "clone the mount of /%s", m->target);
+	if (fs.f_flag & ST_RDONLY) {
+		err_set(err, ERR_MOUNT_INVALID, EROFS, "keep /%s writable", m->target);
+		err_hint(err, "the stack shows the host's own directory there, which no dyno may "
+			      "change");
+		return -EROFS;
+	}
+	return mounts_attach_over(fd, at, m->target, err);
+}
+
+/* The how manieth of the host's mounts it is. */
+static size_t host_number(const struct launch *l, const struct spec_mount *m)
+{
+	const struct spec_mount *at;
+	size_t n = 0;
+
+	for (at = l->spec->mounts; at < m; at++)
+		n += at->kind == SPEC_MOUNT_HOST;
+	return n;
+}
+
+static int mount_host(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
+{
+	_cleanup_close_ int fd =
+		mounts_clone(m->layer.path, m->layer.fd, l->host_userns_fd[host_number(l, m)],
+			     m->writable ? ATTRS_TENANT : ATTRS_SHARED, err);
+
+	if (fd < 0)
+		return fd;
+	return attach_asked(l, fd, m, err);
 }
 
 /* A mount over something that the kernel may not have: absent is as good as hidden. */
@@ -411,6 +483,16 @@ static int mount_beside(struct launch *l, const struct spec_mount *m, struct dyn
 	return mount_over(l, l->scratch_fd, m->source, m->target, err);
 }
 
+/* What is mounted over them has flags of its own. */
+static int close_root(const struct launch *l, struct dyno_err *err)
+{
+	int r = mounts_set(l->root_fd, MOUNT_ATTR_RDONLY, err);
+
+	if (r == 0 && l->app_fd >= 0)
+		r = mounts_set(l->app_fd, MOUNT_ATTR_RDONLY, err);
+	return r;
+}
+
 int child_mounts(struct launch *l, struct dyno_err *err)
 {
 	static int (*const mount_fn[_SPEC_MOUNT_MAX])(struct launch *, const struct spec_mount *,
@@ -419,7 +501,8 @@ int child_mounts(struct launch *l, struct dyno_err *err)
 		[SPEC_MOUNT_PROC] = mount_proc,		  [SPEC_MOUNT_DEV] = mount_dev,
 		[SPEC_MOUNT_DEVPTS] = mount_devpts,	  [SPEC_MOUNT_TMPFS] = mount_tmpfs,
 		[SPEC_MOUNT_MASK_FILE] = mount_mask_file, [SPEC_MOUNT_MASK_DIR] = mount_beside,
-		[SPEC_MOUNT_FILE] = mount_beside,
+		[SPEC_MOUNT_FILE] = mount_beside,	  [SPEC_MOUNT_AGAIN] = mount_again,
+		[SPEC_MOUNT_HOST] = mount_host,
 	};
 	size_t i;
 	int r;
@@ -432,8 +515,10 @@ int child_mounts(struct launch *l, struct dyno_err *err)
 			return r;
 	}
 	if (l->dev_fd >= 0)
-		return mounts_set(l->dev_fd, MOUNT_ATTR_RDONLY, err);
-	return 0;
+		r = mounts_set(l->dev_fd, MOUNT_ATTR_RDONLY, err);
+	else
+		r = 0;
+	return r < 0 || !l->spec->root.read_only ? r : close_root(l, err);
 }
 
 int child_pivot(struct launch *l, struct dyno_err *err)

@@ -99,6 +99,7 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 		.scratch_bytes = gen->app->opts->scratch_bytes,
 		.scratch_inodes = gen->app->opts->scratch_inodes,
 		.network = gen->app->opts->network == DYNO_NET_NONE ? SPEC_NET_NONE : SPEC_NET_HOST,
+		.mounts = &gen->app->mounts,
 	};
 	size_t i;
 	int r;

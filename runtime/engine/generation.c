@@ -268,15 +268,53 @@ static struct upper_layer lower_of(const struct generation *gen, const struct sp
 	return (struct upper_layer){.fd = layer->fd, .id_shift = id_shift(gen, layer)};
 }
 
-static size_t list_hidden(struct generation *gen)
+/*
+ * Mount points are of the launcher's making, with all below.  Directories on the way to one may be
+ * too: those are not told, but what is below them is.  Without memory more is told.
+ */
+static size_t hide_point(struct generation *gen, const char *target, const char **list, size_t n)
+{
+	const char *slash = strchr(target, '/');
+	const char *path;
+
+	for (; slash && n < GEN_HIDDEN_MAX; slash = strchr(slash + 1, '/')) {
+		path = arena_memdup(&gen->arena, target, (size_t)(slash - target));
+		if (path)
+			list[n++] = path;
+	}
+	path = n < GEN_HIDDEN_MAX ? arena_fmt(&gen->arena, "%s/", target) : NULL;
+	if (path)
+		list[n++] = path;
+	return n;
+}
+
+/* Those below @top, relative to it; NULL: all. */
+static size_t hide_points(struct generation *gen, const char *top, const char **list, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < gen->spec.n_mounts; i++) {
+		const struct spec_mount *m = &gen->spec.mounts[i];
+		const char *target = top ? str_starts(m->target, top) : m->target;
+
+		if (m->asked && m->kind != SPEC_MOUNT_AGAIN && target && target[0])
+			n = hide_point(gen, target, list, n);
+	}
+	return n;
+}
+
+static void list_hidden(struct generation *gen)
 {
 	size_t n = 0;
 	size_t i;
 
+	if (gen->n_hidden > 0)
+		return; /* of the dyno's own there are always some */
 	for (i = 0; i < gen->spec.n_nodes && n < GEN_HIDDEN_MAX; i++)
 		if (gen->spec.nodes[i].place == SPEC_IN_ROOT)
 			gen->hidden[n++] = gen->spec.nodes[i].path;
-	return n;
+	gen->n_hidden = hide_points(gen, NULL, gen->hidden, n);
+	gen->n_app_hidden = hide_points(gen, "app/", gen->app_hidden, 0);
 }
 
 static const struct spec_layer *overlay_on_app(const struct generation *gen)
@@ -296,6 +334,7 @@ size_t gen_sources(struct generation *gen, struct receipt_source *ret)
 	size_t n = 0;
 	size_t i;
 
+	list_hidden(gen);
 	if (gen->launch.upper_fds[0] >= 0) {
 		for (i = 0; i < root->n_layers && i < UPPER_LOWERS_MAX; i++)
 			gen->lowers[i] = lower_of(gen, &root->layers[i]);
@@ -305,7 +344,7 @@ size_t gen_sources(struct generation *gen, struct receipt_source *ret)
 				 .n_lowers = i,
 				 .userxattr = gen->app->rootless,
 				 .hidden = gen->hidden,
-				 .n_hidden = list_hidden(gen),
+				 .n_hidden = gen->n_hidden,
 				 .compare_bytes = GEN_COMPARE_BYTES},
 			.prefix = "/",
 		};
@@ -317,6 +356,8 @@ size_t gen_sources(struct generation *gen, struct receipt_source *ret)
 			.opts = {.lowers = &gen->app_lower,
 				 .n_lowers = 1,
 				 .userxattr = gen->app->rootless,
+				 .hidden = gen->app_hidden,
+				 .n_hidden = gen->n_app_hidden,
 				 .compare_bytes = GEN_COMPARE_BYTES},
 			.prefix = "/app/",
 		};

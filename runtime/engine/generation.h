@@ -35,7 +35,8 @@
  * @app_layer: the app's layer as the spec gets it
  * @timing: for the launch; may be NULL
  * @shared_timing: times that a child with memory of its own writes to
- * @lowers, @app_lower, @hidden: for gen_sources()
+ * @lowers, @app_lower, @hidden, @app_hidden: for gen_sources(),
+ *    listed at its first call
  */
 struct generation {
 	struct app *app;
@@ -62,6 +63,9 @@ struct generation {
 	struct upper_layer lowers[UPPER_LOWERS_MAX];
 	struct upper_layer app_lower;
 	const char *hidden[GEN_HIDDEN_MAX];
+	const char *app_hidden[GEN_HIDDEN_MAX];
+	size_t n_hidden;
+	size_t n_app_hidden;
 };
 
 /** gen_init() - holds nothing. */

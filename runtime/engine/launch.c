@@ -20,6 +20,7 @@
 #include "kernel/probe.h"
 #include "kernel/slot.h"
 #include "kernel/userns.h"
+#include "rootfs/mounts.h"
 
 /* Stack of the child: the steps' frames, none over a few KiB; most of it is never touched. */
 #define CHILD_STACK_BYTES (48U * 1024U)
@@ -45,6 +46,7 @@ void launch_init(struct launch *l)
 		.scratch_fd = -EBADF,
 		.upper_fd = -EBADF,
 		.root_fd = -EBADF,
+		.app_fd = -EBADF,
 		.proc_fd = -EBADF,
 		.dev_fd = -EBADF,
 		.host_proc_fd = -EBADF,
@@ -52,6 +54,8 @@ void launch_init(struct launch *l)
 	};
 	for (i = 0; i < ARRAY_SIZE(l->owner_userns_fd); i++)
 		l->owner_userns_fd[i] = -EBADF;
+	for (i = 0; i < ARRAY_SIZE(l->host_userns_fd); i++)
+		l->host_userns_fd[i] = -EBADF;
 	for (i = 0; i < ARRAY_SIZE(l->layer_fd); i++)
 		l->layer_fd[i] = -EBADF;
 }
@@ -68,6 +72,47 @@ static int owner_map(struct launch *l, const struct spec_layer *layer, int *ret_
 	map.outside = l->base + l->spec->process.uid;
 	*ret_fd = userns_make(&map, err);
 	return *ret_fd < 0 ? *ret_fd : 0;
+}
+
+/* Which map a mount of the host gets; none where its file system takes none, which is told. */
+static int host_map(struct launch *l, const struct spec_layer *layer, int *ret_fd,
+		    struct dyno_err *err)
+{
+	_cleanup_close_ int userns = -EBADF;
+	_cleanup_close_ int probe = -EBADF;
+	struct dyno_err failed = {0};
+	int r = owner_map(l, layer, &userns, err);
+
+	if (r < 0)
+		return r;
+	if (userns < 0)
+		userns = fcntl(l->userns_fd, F_DUPFD_CLOEXEC, 3);
+	if (userns < 0)
+		return err_set(err, ERR_LAUNCH, errno, "keep a user namespace");
+	probe = mounts_clone(layer->path, layer->fd, userns, 0, &failed);
+	if (probe >= 0)
+		*ret_fd = take_fd(&userns);
+	else if (probe == -EOPNOTSUPP)
+		l->unmapped = layer->path;
+	else
+		*err = failed;
+	return probe >= 0 || probe == -EOPNOTSUPP ? 0 : probe;
+}
+
+static int host_maps(struct launch *l, struct dyno_err *err)
+{
+	size_t n = 0;
+	size_t i;
+	int r;
+
+	for (i = 0; i < l->spec->n_mounts; i++) {
+		if (l->spec->mounts[i].kind != SPEC_MOUNT_HOST)
+			continue;
+		r = host_map(l, &l->spec->mounts[i].layer, &l->host_userns_fd[n++], err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int step_user_namespaces(struct launch *l, struct dyno_err *err)
@@ -94,7 +139,7 @@ static int step_user_namespaces(struct launch *l, struct dyno_err *err)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return host_maps(l, err);
 }
 
 static int step_leaf(struct launch *l, struct dyno_err *err)
@@ -253,6 +298,8 @@ static void undo_user_namespaces(struct launch *l)
 	close_fdp(&l->userns_fd);
 	for (i = 0; i < ARRAY_SIZE(l->owner_userns_fd); i++)
 		close_fdp(&l->owner_userns_fd[i]);
+	for (i = 0; i < ARRAY_SIZE(l->host_userns_fd); i++)
+		close_fdp(&l->host_userns_fd[i]);
 }
 
 static const struct step steps[] = {

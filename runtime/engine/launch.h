@@ -61,6 +61,8 @@
  * @listen_fd: see @want_listen_fd; -EBADF until the message arrived
  * @upper_fds: see @want_upper_fds: of the root's overlay, and of the one on /app where there is one
  * @leaf: the control group
+ * @unmapped: path of a mount of the host whose file system takes no id map: owners there are not
+ *            those inside; NULL: none
  *
  * Internal: the rest; of a join (see join.h):
  * @joins: this is none of a new dyno, but of a process that joins one
@@ -87,11 +89,13 @@ struct launch {
 	int listen_fd;
 	int upper_fds[LAUNCH_UPPERS];
 	struct cgroup_leaf leaf;
+	const char *unmapped;
 
 	uid_t euid;
 	gid_t egid;
 	int userns_fd;
 	int owner_userns_fd[SPEC_MAX_LAYERS + 1];
+	int host_userns_fd[SPEC_MAX_HOST];
 	int child_channel_fd;
 	int image_fd;
 	const char **init_argv;
@@ -106,6 +110,7 @@ struct launch {
 	int scratch_fd;
 	int upper_fd;
 	int root_fd;
+	int app_fd;
 	int proc_fd;
 	int dev_fd;
 	int host_proc_fd;

@@ -210,6 +210,19 @@ static void tell_copy(struct monitor *m)
 			"its files are copied for this start");
 }
 
+static void tell_unmapped(const struct slot *slot)
+{
+	char path[256];
+	char text[512];
+
+	str_escape(path, sizeof(path), slot->gen.launch.unmapped);
+	str_fmt(text, sizeof(text),
+		"the file system of %s takes no id map: the app's user does not own what its "
+		"owner does",
+		path);
+	tell_warning(slot->m, text);
+}
+
 static int launch(struct slot *slot, bool on_copy)
 {
 	struct monitor *m = slot->m;
@@ -268,6 +281,8 @@ static void do_launch(struct monitor *m, uint32_t gen)
 	slot->launched_us = time_now_us();
 	if (r == 0)
 		r = launch(slot, false);
+	if (r >= 0 && slot->gen.launch.unmapped)
+		tell_unmapped(slot);
 	if (r < 0) {
 		slot->failed = r;
 		slot->gone = true; /* nothing of it lives; told by mon_settle() */

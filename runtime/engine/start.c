@@ -164,6 +164,9 @@ static int find(struct start *s, struct dyno_err *err)
 		r = resolve_env(s, err);
 	if (r == 0)
 		r = resolve_slug(s, err);
+	if (r == 0)
+		r = mountset_words(&app->mounts, &s->arena, &s->opts.dyno.mounts,
+				   &s->opts.dyno.n_mounts, err);
 	if (r < 0)
 		return r;
 	s->opts.dyno.app = app->name;

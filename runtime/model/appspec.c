@@ -21,6 +21,9 @@
 /* Source: contract 11.6 */
 #define NOFILE_MAX 10000U
 
+/* A tmpfs that is asked for holds so many files, be it ever so small. Source: own choice */
+#define TMPFS_INODES_MIN 64U
+
 /* Fixed parts of the mount list: see mounts_fixed and the ones for the app. */
 #define MOUNTS_EXTRA 1U
 
@@ -190,10 +193,77 @@ static const struct spec_mount mounts_fixed[] = {
 	 .source = BESIDE_BOOT_ID},
 };
 
+static struct spec_mount asked_mount(const struct mountplan *plan)
+{
+	static const enum spec_mount_kind kinds[] = {
+		[MOUNTPLAN_WRITABLE] = SPEC_MOUNT_AGAIN,
+		[MOUNTPLAN_TMPFS] = SPEC_MOUNT_TMPFS,
+		[MOUNTPLAN_HOST] = SPEC_MOUNT_HOST,
+	};
+	struct spec_mount m = {
+		.kind = kinds[plan->kind],
+		.target = plan->target,
+		.source = plan->source,
+		.layer = plan->layer,
+		.make = !plan->below_host,
+		.asked = true,
+		.file = plan->file,
+		.writable = plan->writable,
+		.bytes = plan->bytes,
+		.inodes = plan->inodes,
+		.mode = 0755,
+	};
+
+	if (plan->kind == MOUNTPLAN_TMPFS && !m.inodes)
+		m.inodes = MAX_OF(m.bytes / APPSPEC_SCRATCH_INODE_BYTES, TMPFS_INODES_MIN);
+	return m;
+}
+
+/* What the dyno itself has at or below a path, or above it; NULL: nothing. */
+static const char *own_thing(const char *target)
+{
+	static const char *const tops[] = {"proc", "sys", "dev"}; /* and all below */
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tops); i++)
+		if (mountplan_holds(tops[i], target))
+			return tops[i];
+	for (i = 0; i < ARRAY_SIZE(node_plans); i++)
+		if (node_plans[i].place == SPEC_IN_ROOT &&
+		    mountplan_holds(target, node_plans[i].path))
+			return node_plans[i].path;
+	return NULL;
+}
+
+int appspec_check_mounts(const struct mountplans *mounts, struct dyno_err *err)
+{
+	size_t n_host = 0;
+	size_t i;
+
+	for (i = 0; i < mounts->n; i++) {
+		const struct mountplan *plan = &mounts->items[i];
+		const char *own = own_thing(plan->target);
+
+		if (own) {
+			err_set(err, ERR_MOUNT_INVALID, 0, "mount at /%s: /%s is of dyno's making",
+				plan->target, own);
+			err_hint(err, "choose another path inside");
+			return -EINVAL;
+		}
+		n_host += plan->kind == MOUNTPLAN_HOST;
+	}
+	if (n_host > SPEC_MAX_HOST)
+		return err_set(err, ERR_MOUNT_INVALID, E2BIG,
+			       "mount %zu files and directories of the host, %u are the most",
+			       n_host, SPEC_MAX_HOST);
+	return 0;
+}
+
 static int make_mounts(const struct appspec_input *in, struct arena *arena, struct dyno_spec *spec,
 		       struct dyno_err *err)
 {
-	size_t room = ARRAY_SIZE(mounts_fixed) + in->n_binds + MOUNTS_EXTRA;
+	size_t n_asked = in->mounts ? in->mounts->n : 0;
+	size_t room = ARRAY_SIZE(mounts_fixed) + in->n_binds + MOUNTS_EXTRA + n_asked;
 	struct spec_mount *m = arena_calloc(arena, room, sizeof(*m));
 	size_t n = 0;
 	size_t i;
@@ -214,6 +284,8 @@ static int make_mounts(const struct appspec_input *in, struct arena *arena, stru
 					     .target = "app",
 					     .source = BESIDE_APP_UPPER ":" BESIDE_APP_WORK,
 					     .layer = in->app};
+	for (i = 0; i < n_asked; i++)
+		m[n++] = asked_mount(&in->mounts->items[i]);
 	spec->mounts = m;
 	spec->n_mounts = n;
 	return 0;
@@ -266,6 +338,7 @@ static void make_root(const struct appspec_input *in, struct spec_root *root)
 	root->n_layers = n;
 	root->upper = in->scratch_path ? SPEC_UPPER_DISK : SPEC_UPPER_TMPFS;
 	root->upper_path = in->scratch_path;
+	root->read_only = in->mounts && in->mounts->read_only;
 	root->upper_bytes = in->scratch_bytes;
 	if (!root->upper_bytes)
 		root->upper_bytes = in->size && in->size->ram_bytes ? in->size->ram_bytes / 2

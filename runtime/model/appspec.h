@@ -14,6 +14,7 @@
 #include <dyno.h>
 
 #include "base/arena.h"
+#include "model/mountplan.h"
 #include "model/size.h"
 #include "model/spec.h"
 
@@ -42,6 +43,7 @@
  * @scratch_path: NULL: tmpfs; else the directory on disk
  * @scratch_bytes, @scratch_inodes: 0: the defaults
  * @network: see spec.h
+ * @mounts: what the caller asks for, checked by appspec_check_mounts(), sources open; may be NULL
  */
 struct appspec_input {
 	const char *hostname;
@@ -62,7 +64,16 @@ struct appspec_input {
 	uint64_t scratch_bytes;
 	uint64_t scratch_inodes;
 	enum spec_network network;
+	const struct mountplans *mounts;
 };
+
+/**
+ * appspec_check_mounts() - whether a dyno can have these mounts beside its own.
+ *
+ * Return: 0, or -EINVAL with ERR_MOUNT_INVALID: one is over, in or around /proc, /sys, /dev or a
+ * generated file; -E2BIG: more than SPEC_MAX_HOST of the host.
+ */
+int appspec_check_mounts(const struct mountplans *mounts, struct dyno_err *err);
 
 /**
  * appspec_compile() - the spec of one dyno.

@@ -77,12 +77,16 @@ const struct dynospec_row dynospec_rows[] = {
 	U64(health_timeout_ms),
 	SCALAR("health_threshold", KEY_UINT, unsigned int, dyno.health_threshold),
 	SCALAR("receipt", KEY_NOT, int, dyno.no_receipt),
+	SCALAR("read_only", KEY_BOOL, int, dyno.read_only),
+	STRINGS("writable", KEY_LIST, writable),
+	STRINGS("tmpfs", KEY_LIST, tmpfs),
+	STRINGS("mounts", KEY_LIST, mounts),
 };
 const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 288 && sizeof(struct dyno_start_opts) == 320,
+_Static_assert(sizeof(struct dyno_run_opts) == 344 && sizeof(struct dyno_start_opts) == 376,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

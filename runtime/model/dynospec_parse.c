@@ -423,6 +423,15 @@ static void merge_scalar(const struct dynospec_row *row, const struct dyno_start
 		memcpy(at, (const char *)from + row->at, sizes[row->kind]);
 }
 
+static void merge_list(const char *const *const *from, size_t n_from, const char *const **io,
+		       size_t *io_n)
+{
+	if (*io_n > 0)
+		return;
+	*io = *from;
+	*io_n = n_from;
+}
+
 static void merge_lists(const struct dyno_start_opts *from, struct dyno_start_opts *io)
 {
 	struct dyno_run_opts *dyno = &io->dyno;
@@ -431,10 +440,11 @@ static void merge_lists(const struct dyno_start_opts *from, struct dyno_start_op
 		io->scale = from->scale;
 		io->n_scale = from->n_scale;
 	}
-	if (dyno->n_env_files == 0) {
-		dyno->env_files = from->dyno.env_files;
-		dyno->n_env_files = from->dyno.n_env_files;
-	}
+	merge_list(&from->dyno.env_files, from->dyno.n_env_files, &dyno->env_files,
+		   &dyno->n_env_files);
+	merge_list(&from->dyno.writable, from->dyno.n_writable, &dyno->writable, &dyno->n_writable);
+	merge_list(&from->dyno.tmpfs, from->dyno.n_tmpfs, &dyno->tmpfs, &dyno->n_tmpfs);
+	merge_list(&from->dyno.mounts, from->dyno.n_mounts, &dyno->mounts, &dyno->n_mounts);
 	/* An argv without a word is one too: it is refused by who runs it. */
 	if (dyno->n_operands == 0 && !dyno->argv_mode) {
 		dyno->operands = from->dyno.operands;

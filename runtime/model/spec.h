@@ -18,6 +18,9 @@
 /* More than a slug over a stack needs; the overlay takes them as they stand, uppermost first. */
 #define SPEC_MAX_LAYERS 8
 
+/* Mounts of the host that a dyno has besides; each may hold an id map. Source: own choice */
+#define SPEC_MAX_HOST 16
+
 /**
  * struct spec_rlimit - one resource limit; the engine lowers it to the caller's hard limit.
  * @resource: RLIMIT_*
@@ -78,6 +81,7 @@ enum spec_upper {
  * @upper: where writes go
  * @upper_bytes, @upper_inodes: limits of a tmpfs
  * @upper_path: directory for SPEC_UPPER_DISK, on a file system fit for overlay
+ * @read_only: it and SPEC_MOUNT_OVERLAY are, once all mounts stand
  */
 struct spec_root {
 	struct spec_layer layers[SPEC_MAX_LAYERS];
@@ -86,6 +90,7 @@ struct spec_root {
 	uint64_t upper_bytes;
 	uint64_t upper_inodes;
 	const char *upper_path;
+	bool read_only;
 };
 
 enum spec_place {
@@ -120,6 +125,8 @@ enum spec_mount_kind {
 	SPEC_MOUNT_MASK_FILE, /* /dev/null over a file, where there is one */
 	SPEC_MOUNT_MASK_DIR,  /* a directory beside the root over one, where there is one */
 	SPEC_MOUNT_FILE,      /* a file beside the root over one inside, where there is one */
+	SPEC_MOUNT_AGAIN,     /* the same directory over itself: writable in a read-only root */
+	SPEC_MOUNT_HOST,      /* @layer, a directory or a file */
 	_SPEC_MOUNT_MAX
 };
 
@@ -130,7 +137,11 @@ enum spec_mount_kind {
  * @source: SPEC_MOUNT_BIND: absolute path on the host; SPEC_MOUNT_FILE, SPEC_MOUNT_MASK_DIR: the
  *          path of a node beside the root; SPEC_MOUNT_OVERLAY: paths of two such directories that
  *          take its writes, upper and work, separated by ":"
- * @layer: SPEC_MOUNT_OVERLAY
+ * @layer: SPEC_MOUNT_OVERLAY, SPEC_MOUNT_HOST
+ * @make: @target is made where it is missing, owned by the process's user; no link may be in it
+ * @asked: @target was asked for from outside: what is wrong with it is the asker's to mend
+ * @file: SPEC_MOUNT_HOST: it is no directory
+ * @writable: SPEC_MOUNT_HOST
  * @bytes, @inodes, @mode: SPEC_MOUNT_TMPFS
  */
 struct spec_mount {
@@ -138,6 +149,10 @@ struct spec_mount {
 	const char *target;
 	const char *source;
 	struct spec_layer layer;
+	bool make;
+	bool asked;
+	bool file;
+	bool writable;
 	uint64_t bytes;
 	uint64_t inodes;
 	mode_t mode;

@@ -266,6 +266,99 @@ static void appspec_compile__too_many_binds__refused(void **state)
 }
 
 /* C1.15, C2.9: version 4, variant 1 (RFC 9562). */
+static void appspec_compile__asked_mounts__stand_behind_its_own(void **state)
+{
+	struct mountplan items[] = {
+		{.kind = MOUNTPLAN_WRITABLE, .target = "app"},
+		{.kind = MOUNTPLAN_TMPFS, .target = "app/t", .bytes = 1U << 20},
+		{.kind = MOUNTPLAN_HOST,
+		 .target = "d",
+		 .source = "s",
+		 .writable = true,
+		 .file = true,
+		 .layer = {.path = "/s", .fd = 9, .owner = 1000}},
+		{.kind = MOUNTPLAN_TMPFS, .target = "d/t", .bytes = 1, .below_host = true},
+	};
+	const struct mountplans mounts = {.read_only = true, .items = items, .n = 4};
+	_cleanup_arena_ struct arena a = {0};
+	struct appspec_input in = make_input("standard-1x");
+	const struct spec_mount *m;
+	struct dyno_spec spec;
+	struct dyno_err err;
+	size_t i;
+
+	(void)state;
+	in.app_is_root = false;
+	in.mounts = &mounts;
+	assert_int_equal(appspec_check_mounts(&mounts, &err), 0);
+	assert_int_equal(appspec_compile(&in, &a, &spec, &err), 0);
+	assert_true(spec.root.read_only);
+	m = &spec.mounts[spec.n_mounts - 4];
+	assert_int_equal(m[-1].kind, SPEC_MOUNT_OVERLAY);
+	for (i = 0; i < spec.n_mounts; i++)
+		assert_int_equal(spec.mounts[i].asked, &spec.mounts[i] >= m);
+	assert_int_equal(m[0].kind, SPEC_MOUNT_AGAIN);
+	assert_true(m[0].make);
+	assert_int_equal(m[1].kind, SPEC_MOUNT_TMPFS);
+	assert_int_equal(m[1].bytes, 1U << 20);
+	assert_int_equal(m[1].inodes, 64);
+	assert_int_equal(m[1].mode, 0755);
+	assert_int_equal(m[2].kind, SPEC_MOUNT_HOST);
+	assert_true(m[2].writable && m[2].file);
+	assert_int_equal(m[2].layer.owner, 1000);
+	assert_int_equal(m[3].inodes, 64);
+	assert_false(m[3].make);
+}
+
+static void appspec_check_mounts__own_paths__are_refused(void **state)
+{
+	static const struct {
+		const char *target;
+		int want;
+	} cases[] = {
+		{"proc", -EINVAL},
+		{"proc/sys", -EINVAL},
+		{"dev/shm", -EINVAL},
+		{"sys", -EINVAL},
+		{"sys/fs/x", -EINVAL},
+		{"etc", -EINVAL},
+		{"etc/passwd", -EINVAL},
+		{"etc/group", -EINVAL},
+		{"etc/hosts", -EINVAL},
+		{"etc/resolv.conf", -EINVAL},
+		{"etc/ssl", 0},
+		{"etcetera", 0},
+		{"devel", 0},
+		{"app", 0},
+		{"mask", 0},
+	};
+	struct dyno_err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct mountplan item = {.kind = MOUNTPLAN_HOST, .target = cases[i].target};
+		const struct mountplans mounts = {.items = &item, .n = 1};
+
+		assert_int_equal(appspec_check_mounts(&mounts, &err), cases[i].want);
+		if (cases[i].want < 0)
+			assert_int_equal(err.kind, ERR_MOUNT_INVALID);
+	}
+}
+
+static void appspec_check_mounts__too_many_of_the_host__refused(void **state)
+{
+	struct mountplan items[SPEC_MAX_HOST + 1];
+	struct mountplans mounts = {.items = items, .n = SPEC_MAX_HOST + 1};
+	struct dyno_err err;
+
+	(void)state;
+	for (size_t i = 0; i < mounts.n; i++)
+		items[i] = (struct mountplan){.kind = MOUNTPLAN_HOST, .target = "x"};
+	assert_int_equal(appspec_check_mounts(&mounts, &err), -E2BIG);
+	mounts.n--;
+	assert_int_equal(appspec_check_mounts(&mounts, &err), 0);
+}
+
 static void uuid_format__bytes__version_and_variant(void **state)
 {
 	uint8_t random[16];
@@ -291,6 +384,9 @@ int main(void)
 		cmocka_unit_test(appspec_compile__size__limits_of_group_and_process),
 		cmocka_unit_test(appspec_compile__no_size__no_limits_but_of_the_scratch),
 		cmocka_unit_test(appspec_compile__too_many_binds__refused),
+		cmocka_unit_test(appspec_compile__asked_mounts__stand_behind_its_own),
+		cmocka_unit_test(appspec_check_mounts__own_paths__are_refused),
+		cmocka_unit_test(appspec_check_mounts__too_many_of_the_host__refused),
 		cmocka_unit_test(uuid_format__bytes__version_and_variant),
 	};
 

@@ -69,7 +69,8 @@ static const char every_key[] =
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
 	"\"stop_signal\":\"INT\",\"stop_scope\":\"main\",\"health\":\"http:/ok\","
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
-	"\"receipt\":false}";
+	"\"receipt\":false,\"read_only\":true,\"writable\":[\"/app\",\"/x\"],"
+	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"]}";
 
 static int parse(const char *text, struct arena *arena, struct dyno_start_opts *io)
 {
@@ -132,6 +133,13 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->health_timeout_ms, 2);
 	assert_int_equal(d->health_threshold, 4);
 	assert_int_equal(d->no_receipt, 1);
+	assert_int_equal(d->read_only, 1);
+	assert_int_equal(d->n_writable, 2);
+	assert_string_equal(d->writable[1], "/x");
+	assert_int_equal(d->n_tmpfs, 1);
+	assert_string_equal(d->tmpfs[0], "/t:1M");
+	assert_int_equal(d->n_mounts, 1);
+	assert_string_equal(d->mounts[0], "/s:/d:rw");
 	/* what is no setting */
 	assert_int_equal(o.exact | o.log_fd | o.keep_fd | d->events_fd, 0);
 	assert_true(!d->spec && !d->log && !d->data && !d->timing);
@@ -397,6 +405,8 @@ static void dynospec_parse__members_set_before__stay(void **state)
 	o.dyno.n_operands = 1;
 	o.dyno.env_files = words;
 	o.dyno.n_env_files = 1;
+	o.dyno.mounts = words;
+	o.dyno.n_mounts = 1;
 	o.dyno.env = env;
 	o.dyno.n_env = 2;
 	assert_int_equal(parse(every_key, &a, &o), 0);
@@ -409,6 +419,8 @@ static void dynospec_parse__members_set_before__stay(void **state)
 	assert_int_equal(o.dyno.n_operands, 1);
 	assert_string_equal(o.dyno.operands[0], "mine");
 	assert_int_equal(o.dyno.n_env_files, 1);
+	assert_string_equal(o.dyno.mounts[0], "mine");
+	assert_int_equal(o.dyno.n_writable, 2);
 	/* The text's come first, so that the caller's win. */
 	assert_int_equal(o.dyno.n_env, 5);
 	assert_string_equal(o.dyno.env[0], "B=\xc3\xa9 \"q\"");
