@@ -17,8 +17,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <linux/capability.h>
-
 #include <dyno.h>
 
 #include "base/err.h"
@@ -29,7 +27,6 @@
 #include "engine/monitor.h"
 #include "engine/output.h"
 #include "engine/place.h"
-#include "kernel/privs.h"
 #include "model/dynospec.h"
 
 /* Two generations and all clients. Source: measured, 41 for a launch; see also ctl.h */
@@ -84,25 +81,6 @@ static void raise_files(void)
 	(void)setrlimit(RLIMIT_NOFILE, &lim); /* a launch says what it could not open */
 }
 
-/*
- * What launches, joins and looks at a dyno take.  Ids of tenants are written into maps; mounts,
- * namespaces and control groups are made; files of other owners are read, copied and removed;
- * processes of other users are looked at and killed; limits are raised to what the plan says.
- * CAP_SETPCAP is not among them: a dyno's process gives up its bounding set in its own namespace.
- */
-#define MONITOR_CAPS                                                                           \
-	(PRIVS_CAP(CAP_CHOWN) | PRIVS_CAP(CAP_DAC_OVERRIDE) | PRIVS_CAP(CAP_DAC_READ_SEARCH) | \
-	 PRIVS_CAP(CAP_FOWNER) | PRIVS_CAP(CAP_FSETID) | PRIVS_CAP(CAP_KILL) |                 \
-	 PRIVS_CAP(CAP_SETGID) | PRIVS_CAP(CAP_SETUID) | PRIVS_CAP(CAP_NET_BIND_SERVICE) |     \
-	 PRIVS_CAP(CAP_NET_ADMIN) | PRIVS_CAP(CAP_SYS_CHROOT) | PRIVS_CAP(CAP_SYS_PTRACE) |    \
-	 PRIVS_CAP(CAP_SYS_ADMIN) | PRIVS_CAP(CAP_SYS_RESOURCE) | PRIVS_CAP(CAP_MKNOD))
-
-/* Not without root: newuidmap is setuid, which no_new_privs would turn off. */
-static int give_up(struct dyno_err *err)
-{
-	return geteuid() == 0 ? privs_keep(MONITOR_CAPS, err) : 0;
-}
-
 static int read_order(struct order *o, struct dyno_err *err)
 {
 	struct dyno_run_opts *d = &o->opts.dyno;
@@ -142,7 +120,7 @@ static int prepare(struct order *o, char **argv, struct dyno_err *err)
 	};
 	int r;
 
-	r = give_up(err);
+	r = monitor_give_up(err);
 	if (r == 0)
 		r = dyno_host_open(&where, &o->host, err);
 	if (r < 0)
