@@ -438,6 +438,40 @@ int dyno_state(struct dyno *dyno, dyno_info_fn fn, void *data, struct dyno_err *
 /** dyno_inspect() - all that its monitor knows, as a JSON object. @ret_json: to be freed */
 int dyno_inspect(struct dyno *dyno, char **ret_json, struct dyno_err *err);
 
+/** enum dyno_hold - whether what was promised holds. */
+enum dyno_hold {
+	DYNO_HOLDS,
+	DYNO_WEAKER,
+	DYNO_UNKNOWN, /* the kernel does not tell the caller */
+};
+
+/**
+ * struct dyno_security_row - one fact on a process of a dyno; valid during the call only.
+ * @process: "main", "init", or its number inside
+ * @pid: as the host numbers it; 0: not known
+ * @name: "seccomp", "user-namespace", "mount" and so on; several rows have the name "mount"
+ * @fact: as the kernel tells it, a tenant's bytes escaped; "" where it does not
+ * @reason: why it is not DYNO_HOLDS, else ""
+ */
+struct dyno_security_row {
+	const char *process;
+	int pid;
+	const char *name;
+	enum dyno_hold verdict;
+	const char *fact;
+	const char *reason;
+};
+
+/**
+ * dyno_security() - how a live dyno is confined, by what the kernel says of its processes and not
+ * by its settings: the app's main process and dyno-init, whose mounts and descriptors are told too.
+ * @pid: of a further process, as the dyno numbers it; 0: none
+ * Return: rows with DYNO_WEAKER, or -errno. Errors: "dyno.not-found"
+ */
+typedef void (*dyno_security_fn)(void *data, const struct dyno_security_row *row);
+int dyno_security(struct dyno_host *host, const char *app, const char *name, int pid,
+		  dyno_security_fn fn, void *data, struct dyno_err *err);
+
 /** dyno_signal() - send @sig. @scope: "all", "group" or "main"; NULL: main */
 int dyno_signal(struct dyno *dyno, int sig, const char *scope, struct dyno_err *err);
 

@@ -3,18 +3,31 @@
 #include <errno.h>
 
 #include "base/json.h"
+#include "base/num.h"
 #include "cli/cli.h"
 #include "cli/facts.h"
+#include "cli/security.h"
 #include "cli/target.h"
 #include "cli/watch.h"
 
 struct inspect_options {
 	struct cli_common common;
 	struct target_ask ask;
+	bool security;
+	const char *pid;
 };
 
 static const struct opt options[] = {
 	TARGET_OPTION_APP(struct inspect_options),
+	{.name = "security",
+	 .kind = OPT_FLAG,
+	 .offset = OPT_FIELD(struct inspect_options, security, bool),
+	 .help = "how it is confined, as the kernel says; status 1 where less than promised"},
+	{.name = "pid",
+	 .kind = OPT_STRING,
+	 .offset = OPT_FIELD(struct inspect_options, pid, const char *),
+	 .arg = "N",
+	 .help = "with --security: this process too, as the dyno numbers it"},
 	CLI_OPTION_JSON("each dyno on one line"),
 };
 
@@ -117,6 +130,27 @@ static int inspect_one(struct cli *cli, struct dyno_host *host, const struct tar
 	return cli_flush(cli, err);
 }
 
+static int security_all(struct cli *cli, struct dyno_host *host, const struct target_list *list,
+			struct dyno_err *err)
+{
+	const struct inspect_options *o = cli->options;
+	uint32_t pid = 0;
+	int weaker = 0;
+	int r;
+
+	if (o->pid && (num_parse_u32(o->pid, INT32_MAX, &pid) < 0 || pid == 0))
+		return err_set(err, ERR_USAGE, 0, "--pid takes the number of a process, not \"%s\"",
+			       o->pid);
+	r = target_need_all_live(list, "inspect --security", err);
+	for (size_t i = 0; r >= 0 && i < list->n; i++) {
+		r = security_show(cli, host, &list->items[i], pid, err);
+		weaker += r > 0;
+	}
+	if (r < 0)
+		return r;
+	return weaker ? CLI_STATUS_FAILED : 0;
+}
+
 static int inspect_main(struct cli *cli, struct dyno_err *err)
 {
 	const struct inspect_options *o = cli->options;
@@ -127,6 +161,10 @@ static int inspect_main(struct cli *cli, struct dyno_err *err)
 	if (r == 0)
 		r = target_find(cli, host, &o->ask, cli->operands.items, cli->operands.n, 0, &list,
 				err);
+	if (r == 0 && o->security)
+		return security_all(cli, host, &list, err);
+	if (r == 0 && o->pid)
+		return err_set(err, ERR_USAGE, 0, "--pid stands with --security only");
 	for (size_t i = 0; r == 0 && i < list.n; i++)
 		r = inspect_one(cli, host, &list.items[i], err);
 	return r;
