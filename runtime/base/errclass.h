@@ -54,6 +54,7 @@
 	ERR(56, ERR_CRASHED, "dyno.crashed", 1, "the dyno crashed or ended before it was up")      \
 	ERR(57, ERR_TIMEOUT, "dyno.timeout", 124,                                                  \
 	    "the dyno did not come so far in the time given")                                      \
+	ERR(58, ERR_SECCOMP, "seccomp.policy", 125, "a policy of system calls cannot be used")     \
 	ERR(50, ERR_STACK, "stack.unusable", 125, "the stack is missing or cannot be used")        \
 	ERR(60, ERR_KERNEL, "host.kernel", 125,                                                    \
 	    "the kernel lacks something dyno cannot do without")                                   \
