@@ -222,6 +222,8 @@ struct dyno_timing {
  * @stop_signal, @stop_scope: "TERM" to "all", "group" or "main"
  * @health: "tcp", "http:/PATH" or "exec:COMMAND"; NULL: none
  * @health_interval_ms, @health_timeout_ms, @health_threshold: 10 s, 5 s, 3 failures in a row
+ * @seccomp: system calls: "default", "unconfined" or the path of a policy
+ * @seccomp_log: let refused calls through and have the kernel log them
  * @no_receipt: do not look at what the dyno has written
  * @read_only: `/` is read-only but for /tmp, /var/tmp, /dev/shm and @writable
  * @writable: paths of directories inside that stay writable beside @read_only
@@ -266,6 +268,8 @@ struct dyno_run_opts {
 	const char *health;
 	uint64_t health_interval_ms;
 	uint64_t health_timeout_ms;
+	const char *seccomp;
+	int seccomp_log;
 	unsigned int health_threshold;
 	int no_receipt;
 	int read_only;

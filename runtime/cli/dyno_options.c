@@ -124,6 +124,16 @@ static const struct opt rows[] = {
 	 .offset = AT(run.stop_scope, const char *),
 	 .arg = "WHOM",
 	 .help = "who gets it: all, group or main (all)"},
+	{.name = "seccomp",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.seccomp, const char *),
+	 .arg = "default|unconfined|FILE",
+	 .help = "which system calls it may make",
+	 .words = OPT_WORDS_FILE},
+	{.name = "seccomp-log",
+	 .kind = OPT_FLAG,
+	 .offset = AT(seccomp_log, bool),
+	 .help = "let refused calls through, logged by the kernel"},
 	{.name = "no-receipt",
 	 .kind = OPT_FLAG,
 	 .offset = AT(no_receipt, bool),
@@ -272,5 +282,6 @@ int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *
 	o->run.n_tmpfs = o->tmpfs.n;
 	o->run.mounts = o->mounts.items;
 	o->run.n_mounts = o->mounts.n;
+	o->run.seccomp_log = o->seccomp_log;
 	return 0;
 }

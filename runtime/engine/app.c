@@ -169,6 +169,8 @@ int app_find_command(struct app *app, struct dyno_err *err)
 		r = command_compile(&in, &app->arena, &app->command, err);
 	if (r == 0)
 		r = find_stop(app, err);
+	if (r == 0)
+		r = filter_find(app->opts, app->host->libexec_dir, &app->arena, &app->filter, err);
 	if (r < 0)
 		return r;
 	app->formation =

@@ -13,6 +13,7 @@
 #include <dyno.h>
 
 #include "base/arena.h"
+#include "engine/filter.h"
 #include "engine/host.h"
 #include "engine/mountset.h"
 #include "engine/slug.h"
@@ -39,6 +40,7 @@
  * @tag: see state_tag()
  * @run_path: the dyno's own directory
  * @stop_signal, @stop_scope: how it is asked to go
+ * @filter: the system calls it may make
  * @log_source: tag of the platform's lines
  */
 struct app {
@@ -61,6 +63,7 @@ struct app {
 	bool have_cgroups;
 	int stop_signal;
 	uint32_t stop_scope;
+	struct filter filter;
 	const char *log_source;
 
 	char name[NAME_BYTES];
@@ -80,7 +83,8 @@ void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opt
 int app_find_slug(struct app *app, struct dyno_err *err);
 
 /** app_find_command() - read the slug's types and compile the command.
- * Errors: those of slug_read(), command_compile(), ERR_USAGE for a stop signal or scope. */
+ * Errors: those of slug_read(), command_compile(), filter_find(), ERR_USAGE for a stop signal or
+ * scope. */
 int app_find_command(struct app *app, struct dyno_err *err);
 
 /** app_find_name() - the app's name: as given, or from the slug's. Errors: ERR_NAME. */

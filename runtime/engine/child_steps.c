@@ -263,9 +263,13 @@ int child_descriptors(struct launch *l, struct dyno_err *err)
 
 int child_seccomp(struct launch *l, struct dyno_err *err)
 {
-	int r;
+	const struct dyno_spec *spec = l->spec;
+	int r = 0;
 
-	r = seccomp_profile_load(l->spec->seccomp ? SECCOMP_PROFILE_DEFAULT : SECCOMP_PROFILE_NONE);
+	if (spec->seccomp && spec->filter)
+		r = seccomp_program_load(spec->filter, spec->n_filter);
+	else if (spec->seccomp)
+		r = seccomp_profile_load(SECCOMP_PROFILE_DEFAULT);
 	if (r < 0)
 		return err_set(err, ERR_LAUNCH, -r, "load the system call filter");
 	return 0;

@@ -18,6 +18,7 @@ static const struct {
 	enum dyno_verdict verdict;
 } helpers[] = {
 	{"dyno-unpack", "no slug can be unpacked", DYNO_MISSING},
+	{"dyno-seccomp", "no policy of --seccomp can be used", DYNO_FALLBACK},
 	{"dyno-pack", "dyno slug pack does not work", DYNO_FALLBACK},
 };
 

@@ -241,7 +241,12 @@ int gen_launch_copy(struct generation *gen, const int stdio[3], struct dyno_err 
 /* The child knows a failed call; only here is known what the user can choose instead. */
 void gen_hint(const struct generation *gen, struct dyno_err *err)
 {
-	if (err->kind != ERR_SCRATCH || err->hint[0])
+	if (err->hint[0])
+		return;
+	if (gen->app->filter.own && (err->kind == ERR_LAUNCH || err->kind == ERR_LAUNCH_LOST))
+		err_hint(err, "the policy of --seccomp must allow what dyno-init does: see "
+			      "`man dyno-run`");
+	if (err->kind != ERR_SCRATCH)
 		return;
 	if (gen->copy.path)
 		err_hint(err, "keep slugs where ids can be mapped, with --data-dir on ext4 or xfs");

@@ -738,11 +738,14 @@ static int prepare(struct monitor *m, struct dyno_err *err)
 
 static int run(struct monitor *m)
 {
+	const struct filter *filter = &m->app->filter;
 	struct sup_decision d;
 	int r = add_sources(m);
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < filter->n_warnings; i++)
+		tell_warning(m, filter->warnings[i]);
 	d = sup_start(&m->sup, clock_ms(), chance());
 	obey(m, &d);
 	mon_settle(m);

@@ -325,6 +325,8 @@ void tell_inspect(struct monitor *m, struct sbuf *b)
 	json_str(b, "stack", m->app->stack.name);
 	json_str(b, "digest", m->app->entry.digest[0] ? m->app->entry.digest : NULL);
 	json_str(b, "network", m->app->opts->network == DYNO_NET_HOST ? "host" : "none");
+	json_str(b, "seccomp", m->app->opts->seccomp ? m->app->opts->seccomp : "default");
+	json_bool(b, "seccomp_log", m->app->opts->seccomp_log);
 	json_bool(b, "rootless", m->app->rootless);
 	json_bool(b, "supervised", m->plan->supervised);
 	inspect_policy(m, b);

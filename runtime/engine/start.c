@@ -150,6 +150,26 @@ static int resolve_slug(struct start *s, struct dyno_err *err)
 	return o->slug ? 0 : no_memory(err);
 }
 
+/* A policy that cannot be used is the caller's to hear; its monitor, elsewhere, compiles it anew. */
+static int resolve_policy(struct start *s, struct dyno_err *err)
+{
+	struct dyno_run_opts *o = &s->opts.dyno;
+	const char *file = filter_file(o->seccomp);
+	struct filter filter;
+	char *cwd;
+	int r;
+
+	r = filter_find(o, s->host->libexec_dir, &s->arena, &filter, err);
+	if (r < 0 || !file || file[0] == '/')
+		return r;
+	cwd = get_current_dir_name();
+	if (!cwd)
+		return err_set(err, ERR_IO, errno, "find the working directory");
+	o->seccomp = arena_fmt(&s->arena, "%s/%s", cwd, file);
+	free(cwd);
+	return o->seccomp ? 0 : no_memory(err);
+}
+
 static int find(struct start *s, struct dyno_err *err)
 {
 	struct app *app = &s->app;
@@ -167,6 +187,8 @@ static int find(struct start *s, struct dyno_err *err)
 	if (r == 0)
 		r = mountset_words(&app->mounts, &s->arena, &s->opts.dyno.mounts,
 				   &s->opts.dyno.n_mounts, err);
+	if (r == 0)
+		r = resolve_policy(s, err);
 	if (r < 0)
 		return r;
 	s->opts.dyno.app = app->name;

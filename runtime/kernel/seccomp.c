@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * seccomp.c - hands a program that was compiled with dyno to the kernel: one system call.
+ * seccomp.c - hands a program to the kernel: one system call.
  */
 #include "kernel/seccomp.h"
 
@@ -51,21 +51,46 @@ const struct sock_filter *seccomp_profile_program(enum seccomp_profile profile, 
 	return NULL;
 }
 
+const struct sock_filter *seccomp_native_program(enum seccomp_profile profile, size_t *ret_len)
+{
+	return seccomp_profile_program(profile, NATIVE_ARCH, ret_len);
+}
+
 int seccomp_profile_load(enum seccomp_profile profile)
 {
-	struct sock_fprog program;
 	const struct sock_filter *code;
 	size_t len = 0;
 
 	if (profile == SECCOMP_PROFILE_NONE)
 		return 0;
-	code = seccomp_profile_program(profile, NATIVE_ARCH, &len);
-	if (!code)
-		return -EINVAL;
+	code = seccomp_native_program(profile, &len);
+	return code ? seccomp_program_load(code, len) : -EINVAL;
+}
 
+int seccomp_program_load(const struct sock_filter *code, size_t len)
+{
 	/* The kernel only reads it; the member is not const for older uses of the structure. */
-	program.filter = (struct sock_filter *)(uintptr_t)code;
-	program.len = (unsigned short)len;
+	struct sock_fprog program = {
+		.len = (unsigned short)len,
+		.filter = (struct sock_filter *)(uintptr_t)code,
+	};
+
+	if (len == 0 || len > BPF_MAXINSNS)
+		return -EINVAL;
 	/* No TSYNC: between clone and exec there is one thread. */
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : -errno;
+}
+
+void seccomp_program_log(struct sock_filter *code, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (code[i].code == (BPF_RET | BPF_K) && code[i].k != SECCOMP_RET_ALLOW)
+			code[i].k = SECCOMP_RET_LOG;
+}
+
+int seccomp_log_offered(void)
+{
+	const uint32_t action = SECCOMP_RET_LOG;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0 ? 0 : -errno;
 }

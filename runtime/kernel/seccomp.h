@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * seccomp.h - puts the compiled-in system call filter on the calling process.  The policy is
- * runtime/seccomp/default.policy, compiled at build time: at run time nothing is parsed, allocated
- * or linked for it.  Filters of users and of OCI bundles are not this module's.
+ * seccomp.h - puts a system call filter on the calling process: the one compiled in, or any
+ * program.  The policy of the former is runtime/seccomp/default.policy, compiled at build time: at
+ * run time nothing is parsed, allocated or linked for it.
  */
 #ifndef DYNO_SECCOMP_H
 #define DYNO_SECCOMP_H
@@ -28,6 +28,22 @@ enum seccomp_profile { SECCOMP_PROFILE_NONE, SECCOMP_PROFILE_DEFAULT, _SECCOMP_P
  * Return: 0 or -errno (-EACCES; -EINVAL and -ENOSYS: a kernel without seccomp filters).
  */
 int seccomp_profile_load(enum seccomp_profile profile);
+
+/**
+ * seccomp_program_load() - the same with a program of @len instructions.  [child]
+ * Return: as seccomp_profile_load(); -EINVAL also for a program that the kernel does not take.
+ */
+int seccomp_program_load(const struct sock_filter *code, size_t len);
+
+/** seccomp_program_log() - make every answer but SECCOMP_RET_ALLOW into SECCOMP_RET_LOG. */
+void seccomp_program_log(struct sock_filter *code, size_t len);
+
+/** seccomp_log_offered() - whether the kernel has SECCOMP_RET_LOG.
+ * Return: 0; -EOPNOTSUPP, or -EINVAL of a kernel that cannot be asked; -errno. */
+int seccomp_log_offered(void);
+
+/** seccomp_native_program() - seccomp_profile_program() for the architecture of this code. */
+const struct sock_filter *seccomp_native_program(enum seccomp_profile profile, size_t *ret_len);
 
 /**
  * seccomp_profile_program() - the program of a profile for an architecture, for tests and tools.

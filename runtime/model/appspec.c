@@ -361,7 +361,9 @@ int appspec_compile(const struct appspec_input *in, struct arena *arena, struct 
 			    .gid = in->uid, /* Source: contract 1.10 */
 			    .umask = 022},
 		.network = in->network,
-		.seccomp = true,
+		.seccomp = !in->unconfined,
+		.filter = in->filter,
+		.n_filter = in->n_filter,
 	};
 	int r;
 

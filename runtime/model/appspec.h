@@ -44,6 +44,8 @@
  * @scratch_bytes, @scratch_inodes: 0: the defaults
  * @network: see spec.h
  * @mounts: what the caller asks for, checked by appspec_check_mounts(), sources open; may be NULL
+ * @unconfined: no filter of system calls
+ * @filter, @n_filter: see spec.h
  */
 struct appspec_input {
 	const char *hostname;
@@ -65,6 +67,9 @@ struct appspec_input {
 	uint64_t scratch_inodes;
 	enum spec_network network;
 	const struct mountplans *mounts;
+	bool unconfined;
+	const struct sock_filter *filter;
+	size_t n_filter;
 };
 
 /**

@@ -76,6 +76,8 @@ const struct dynospec_row dynospec_rows[] = {
 	U64(health_interval_ms),
 	U64(health_timeout_ms),
 	SCALAR("health_threshold", KEY_UINT, unsigned int, dyno.health_threshold),
+	STRING(seccomp),
+	SCALAR("seccomp_log", KEY_BOOL, int, dyno.seccomp_log),
 	SCALAR("receipt", KEY_NOT, int, dyno.no_receipt),
 	SCALAR("read_only", KEY_BOOL, int, dyno.read_only),
 	STRINGS("writable", KEY_LIST, writable),
@@ -86,7 +88,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 344 && sizeof(struct dyno_start_opts) == 376,
+_Static_assert(sizeof(struct dyno_run_opts) == 352 && sizeof(struct dyno_start_opts) == 384,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

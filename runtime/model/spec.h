@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct sock_filter;
+
 /* More than a slug over a stack needs; the overlay takes them as they stand, uppermost first. */
 #define SPEC_MAX_LAYERS 8
 
@@ -184,7 +186,8 @@ struct spec_limits {
  * @nodes, @n_nodes: files of the upper layer, parents first
  * @mounts, @n_mounts: in order
  * @network: the network namespace
- * @seccomp: load the default filter
+ * @seccomp: load a filter of system calls
+ * @filter, @n_filter: its instructions; NULL: the default one
  */
 struct dyno_spec {
 	const char *hostname;
@@ -196,6 +199,8 @@ struct dyno_spec {
 	size_t n_mounts;
 	enum spec_network network;
 	bool seccomp;
+	const struct sock_filter *filter;
+	size_t n_filter;
 	struct spec_limits limits;
 };
 

@@ -69,6 +69,7 @@ static const char every_key[] =
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
 	"\"stop_signal\":\"INT\",\"stop_scope\":\"main\",\"health\":\"http:/ok\","
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
+	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
 	"\"receipt\":false,\"read_only\":true,\"writable\":[\"/app\",\"/x\"],"
 	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"]}";
 
@@ -132,6 +133,8 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->health_interval_ms, 1);
 	assert_int_equal(d->health_timeout_ms, 2);
 	assert_int_equal(d->health_threshold, 4);
+	assert_string_equal(d->seccomp, "/etc/shop.json");
+	assert_int_equal(d->seccomp_log, 1);
 	assert_int_equal(d->no_receipt, 1);
 	assert_int_equal(d->read_only, 1);
 	assert_int_equal(d->n_writable, 2);
