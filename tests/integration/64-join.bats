@@ -20,13 +20,15 @@ join_shell() { as_user "$(dirname "$DYNO")/dyno-exec" -s shapes/job.1 "$@"; }
 # begin_job [OPTION...] COMMAND: it has said "ready"
 begin_job() {
 	begin --name job.1 "${@:1:$#-1}" "$SHAPES" "${*: -1}"
-	says 10 ready
+	says 30 ready
 }
 
 end_job() {
 	kill "$pid"
 	finish "${1:-143}"
 }
+
+crowded() { [ "$(inhabitants "$(pid1)" | wc -l)" -ge "$1" ]; }
 
 # The rows of the three tables, from the sources.
 steps() {
@@ -159,12 +161,11 @@ steps() {
 	begin_job 'echo ready; trap "exit 9" TERM; while :; do kill -STOP -1; done 2>/dev/null'
 	clients=()
 	for n in 1 2 3; do
-		join true 3>&- &
+		join sleep 1000 3>&- &
 		clients+=($!)
 	done
-	sleep 0.5
-	# it is stopped, before or after its command; the monitor obeys all the same
-	[ "$(inhabitants "$(pid1)" | wc -l)" -ge 3 ] || fail "nobody has joined"
+	# they are stopped, before or after their command; the monitor obeys all the same
+	wait_for 10 crowded 5
 	SECONDS=0
 	kill "$pid"
 	finish 9
