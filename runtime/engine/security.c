@@ -470,29 +470,28 @@ static void look_fds(struct look *l)
 
 /* ---- mounts --------------------------------------------------------------------------------- */
 
-static bool is_one_of(const char *s, const char *const *list)
+/* Whether what is written there ends with the dyno: its overlays are of its own upper, and its tmpfs
+ * is no part of one of the host. */
+static bool is_thrown_away(const struct procfacts_mount *m)
 {
-	for (; *list; list++)
-		if (str_eq(s, *list))
-			return true;
-	return false;
+	if (str_eq(m->fs, "tmpfs"))
+		return str_eq(m->root, "/") && str_eq(m->source, "none");
+	return str_eq(m->fs, "overlay") || str_eq(m->fs, "proc") || str_eq(m->fs, "devpts");
 }
 
 /* Source: contract 2.7 to 2.9; the masks are /dev/null, which a mount without devices would close */
 static const char *mount_flaw(const struct procfacts_mount *m)
 {
-	static const char *const written[] = {"/", "/app", "/proc", "/dev/pts", "/dev/shm", NULL};
-	static const char *const masks[] = {"/proc/kcore", "/proc/timer_list", NULL};
 	bool device = str_eq(m->point, "/dev") || str_starts(m->point, "/dev/") ||
-		      (is_one_of(m->point, masks) && str_eq(m->root, "/null"));
+		      (str_starts(m->point, "/proc/") && str_eq(m->root, "/null"));
 
 	if (!procfacts_has(m->options, "nosuid"))
 		return "setuid programs work on it";
 	if (!device && !procfacts_has(m->options, "nodev"))
 		return "devices work on it";
 	if (procfacts_has(m->options, "rw") && procfacts_has(m->super, "rw") && !device &&
-	    !is_one_of(m->point, written))
-		return "it may be written, and is no part of what is thrown away";
+	    !is_thrown_away(m))
+		return "what is written there outlives the dyno";
 	return NULL;
 }
 

@@ -245,7 +245,7 @@ static char *take_word(char **at)
 /* id, parent, major:minor, root, point, options, any number of tags, "-", type, source, options */
 static int read_mount(char *line, struct procfacts_mount *ret)
 {
-	char *words[6], *fs, *super, *word;
+	char *words[6], *fs, *source, *super, *word;
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		words[i] = take_word(&line);
@@ -256,18 +256,20 @@ static int read_mount(char *line, struct procfacts_mount *ret)
 		word = take_word(&line);
 	while (word && !str_eq(word, "-"));
 	fs = take_word(&line);
-	word = take_word(&line);
+	source = take_word(&line);
 	super = take_word(&line);
-	if (!fs || !word || !super)
+	if (!fs || !source || !super)
 		return -EINVAL;
 	unescape(words[3]);
 	unescape(words[4]);
 	unescape(fs);
+	unescape(source);
 	*ret = (struct procfacts_mount){
 		.root = words[3],
 		.point = words[4],
 		.options = words[5],
 		.fs = fs,
+		.source = source,
 		.super = super,
 	};
 	return 0;

@@ -42,12 +42,14 @@ bool procfacts_maps_root(const char *map);
  * struct procfacts_mount - one line of a mountinfo, within the text.
  * @root: of the file system that is mounted, @point: where, both as they are, not escaped
  * @options: of the mount, @super: of the file system
+ * @fs, @source: its type, and what it was made of, "none" as a rule where that is memory
  */
 struct procfacts_mount {
 	const char *root;
 	const char *point;
 	const char *options;
 	const char *fs;
+	const char *source;
 	const char *super;
 };
 

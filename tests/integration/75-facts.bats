@@ -97,6 +97,17 @@ inside_dyno() { as_user "$(dirname "$DYNO")/dyno-exec" shapes/job.1 "$@"; }
 	assert_line ', 2 weaker than promised, '
 }
 
+@test "inspect --security: what outlives the dyno is named, its own memory is not" {
+	as_user mkdir "$BASE/out"
+	[ "$PROFILE" = rootless ] || chown "$USER_ID:$USER_ID" "$BASE/out"
+	dyno run --detach --name job.1 --mount "$BASE/out:/mnt/out:rw" --tmpfs /mnt/own:1M "$SHAPES" \
+		'echo ready; exec sleep 1000'
+	run -1 dyno inspect --security job.1
+	grep -Eq '^weaker +init +mount +/mnt/out .*: what is written there outlives the dyno$' \
+		<<<"$output" || lib_seen "the directory of the host"
+	grep -Eq '^ok +init +mount +/mnt/own tmpfs rw,' <<<"$output" || lib_seen "the tmpfs"
+}
+
 @test "inspect --security of one that has ended is refused" {
 	job 'echo ready; exec sleep 1000'
 	dyno stop --now job.1
@@ -149,4 +160,27 @@ print(resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIM
 	for text in zero soft '1' '(1, 1) (64, 64)'; do
 		grep -qF "app[job.1]: $text" <<<"$output" || lib_seen "no line $text"
 	done
+}
+
+# The program runs as root of the host, with the memory of what has crashed: setting and program are
+# those of a whole machine, so that this runs in a virtual one.
+@test "no crash in a dyno starts the program of core_pattern (T31)" {
+	[ "${DYNO_TEST_OWN_MACHINE:-0}" = 1 ] || skip "changes a setting of the whole machine"
+	[ "$PROFILE" != rootless ] || skip "only root sets it"
+	printf '#!/bin/sh\necho "$1" >>%s/seen\n' "$BASE" >"$BASE/eater"
+	chmod 755 "$BASE/eater"
+	before=$(cat /proc/sys/kernel/core_pattern)
+	echo "|$BASE/eater %c" >/proc/sys/kernel/core_pattern
+	# without the dyno's limit it does, 0 or not
+	(ulimit -c 0; exec bash -c 'kill -SEGV $$') || :
+	wait_for 10 grep -q '^0$' "$BASE/seen"
+	rm "$BASE/seen"
+	run dyno run -q "$SHAPES" 'bash -c "ulimit -c 0; kill -SEGV \$\$"; bash -c "kill -ABRT \$\$"
+		kill -SEGV $$'
+	assert_status 139
+	# the kernel starts it before the crash is over: one of our own comes after all of them
+	(ulimit -c 0; exec bash -c 'kill -SEGV $$') || :
+	wait_for 10 grep -q '^0$' "$BASE/seen"
+	echo "$before" >/proc/sys/kernel/core_pattern
+	[ "$(wc -l <"$BASE/seen")" -eq 1 ] || fail "started for a dyno: $(cat "$BASE/seen")"
 }

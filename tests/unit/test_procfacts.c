@@ -149,6 +149,7 @@ static void procfacts_mount__lines__taken_apart(void **state)
 	assert_int_equal(procfacts_mount(&cursor, &m), 1);
 	assert_string_equal(m.point, "/");
 	assert_string_equal(m.fs, "overlay");
+	assert_string_equal(m.source, "none");
 	assert_string_equal(m.options, "rw,nosuid,nodev");
 	assert_string_equal(m.super, "rw,lowerdir=a");
 	assert_int_equal(procfacts_mount(&cursor, &m), 1);

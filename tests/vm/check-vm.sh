@@ -17,5 +17,7 @@ mapfile -t units < <(find "$build/fault/unit" -type f -perm -100 | sort)
 	exit 2
 }
 export DYNO=$build/fault/dyno SLUGS=$build/slugs
+# Tests of settings of a whole machine run here only.
+export DYNO_TEST_OWN_MACHINE=1
 export FILE_TIMEOUT=${FILE_TIMEOUT:-3000} BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900}
 exec tests/vm/vm.sh -t "${VM_TIMEOUT:-7200}" "$PWD" tests/run --unit "${units[@]}" --bats "$@"
