@@ -1,0 +1,242 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What a hostile app tries, by one program that tries it all: as the main process of a dyno and as
+# one that joined it.  What is refused elsewhere by the machine itself would prove nothing, so the
+# same program runs outside too.
+# shellcheck disable=SC2016,SC2154 # text for the dyno's bash; variables set by bats
+load lib
+load dynos
+
+setup() {
+	lib_setup
+	dynos_setup
+	HOSTILE=$(dirname "$DYNO")/hostile
+	need "hostile is not built (make FAULT=1)" test -x "$HOSTILE"
+	APP=$(app -t 'web: true' hostile)
+	[ -x "$APP/hostile" ] || put "$APP/hostile" 755 <"$HOSTILE"
+}
+
+# attempts MODE [OPTION...]: by a main process, into $output
+attempts() {
+	run -0 dyno run -q "${@:2}" "$APP" -- /app/hostile "$1"
+	complete "$1"
+}
+
+# join WORD...: in the dyno begun last by begin_job
+join() { as_user "$(dirname "$DYNO")/dyno-exec" hostile/job.1 "$@"; }
+
+begin_job() {
+	begin --name job.1 "$APP" 'echo ready; sleep 1000'
+	says 10 ready
+}
+
+end_job() {
+	kill "$pid"
+	finish 143
+}
+
+# Every attempt was made, and none ended in another way than by an answer.
+complete() {
+	local made named
+	case $1 in calls | sockets | files) ;; *) return 0 ;; esac
+	made=$(grep -cE '^[a-z0-9_]+: (possible|denied E[A-Z0-9]+)$' <<<"$output")
+	[ "$made" -eq "$(grep -c . <<<"$output")" ] || lib_seen "not an answer"
+	named=$(grep -oE '\bA\([a-z0-9_]+\)' "$TOP/tests/helpers/hostile/$1.c" | grep -vx 'A(id)' | sort -u | wc -l)
+	[ "$(uname -m)" != x86_64 ] || [ "$made" -eq "$named" ] || lib_seen "$made of $named"
+}
+
+# but ERRNO: the lines of $output with another answer
+but() { grep -v ": denied $1\$" <<<"$output" || :; }
+
+# possible: the names of what was possible, on one line
+possible() { sed -n 's/: possible$//p' <<<"$output" | sort | tr '\n' ' '; }
+
+# What every app may do, and is tried to see that attempts can succeed.
+EVERYDAY_CALLS='memfd_exec mkfifo '
+EVERYDAY_SOCKETS='netlink_route tcp udp6 unix '
+
+calls_are_refused() {
+	[ "$(possible)" = "$EVERYDAY_CALLS" ] || lib_seen "calls: $1"
+	# by the filter, which is asked first, with one number
+	rest=$(but EPERM | grep -v ': possible$')
+	expected='clone3_user: denied ENOSYS
+setns_init: denied EACCES
+rename_whiteout: denied EINVAL'
+	[ "$PROFILE" != rootless ] || expected+='
+setuid_0: denied EINVAL
+setresuid_0: denied EINVAL
+setgid_0: denied EINVAL'
+	expected+='
+new_privs: denied EINVAL
+filter_off: denied EINVAL
+nice: denied EACCES'
+	[ "$rest" = "$expected" ] || lib_seen "calls: $1: expected but EPERM:
+$expected"
+}
+
+sockets_are_refused() {
+	[ "$(possible)" = "$EVERYDAY_SOCKETS" ] || lib_seen "sockets: $1"
+	[ "$(but EPERM | grep -v ': possible$')" = 'low_port: denied EACCES' ] || lib_seen "sockets: $1"
+}
+
+# Rootless there is one user only, who owns the root and /etc of the dyno: nobody else reads them.
+files_are_refused() {
+	local expected=
+	[ "$PROFILE" != rootless ] || expected='dir_in_etc link_in_root move_passwd '
+	[ "$(possible)" = "$expected" ] || lib_seen "files: $1"
+}
+
+@test "outside of a dyno the same attempts succeed by the dozen, so that a refusal means something" {
+	run -0 setpriv --reuid "$USER_ID" --regid "$USER_ID" --clear-groups --inh-caps=-all -- "$HOSTILE" calls
+	outside=$(grep -c ': possible$' <<<"$output")
+	need "the machine's own filter refuses as much" [ "$outside" -ge 12 ]
+	grep -q '^ptrace_sibling: possible$' <<<"$output" || lib_seen "outside"
+}
+
+@test "calls that reach for the kernel, other processes, more rights, the terminal: refused (T31, T33, T30)" {
+	attempts calls
+	calls_are_refused 'main process'
+	attempts calls --network none
+	calls_are_refused 'a network of its own'
+}
+
+@test "sockets of rare families and protocols, and changes of the network: refused (T31)" {
+	attempts sockets
+	sockets_are_refused 'main process'
+	attempts sockets --network none
+	sockets_are_refused 'a network of its own'
+}
+
+@test "files of the kernel, of pid 1 and of the root: refused, and the host's are as before (T32, T30)" {
+	look() { cat /proc/sys/kernel/{core_pattern,hostname,modprobe} /proc/sys/vm/overcommit_memory \
+		/proc/sys/net/ipv4/{ip_forward,ip_local_port_range} 2>/dev/null || :; }
+	before=$(look)
+	for network in host none; do
+		attempts files --network "$network"
+		files_are_refused "network $network"
+	done
+	[ "$(look)" = "$before" ] || fail "changed on the host: $(look)"
+}
+
+@test "who joins can do no more: each attempt has the answer that the main process gets (T31, T32)" {
+	begin_job
+	for mode in calls sockets files; do
+		run -0 join /app/hostile "$mode"
+		complete "$mode"
+		"${mode}_are_refused" joined
+		printf '%s\n' "$output" | sort >"$BATS_TEST_TMPDIR/joined.$mode"
+	done
+	end_job
+	for mode in calls sockets files; do
+		attempts "$mode"
+		printf '%s\n' "$output" | sort | diff "$BATS_TEST_TMPDIR/joined.$mode" - || fail "$mode differ"
+	done
+}
+
+@test "of all that is neither a process nor the app's, little can be opened for writing (T32)" {
+	# Who may open the first must hold CAP_CHECKPOINT_RESTORE to write; the others take a
+	# trigger, and give notice of what everybody may read.
+	known='/proc/pressure/cpu
+/proc/pressure/io
+/proc/pressure/memory
+/proc/sys/kernel/ns_last_pid'
+	for network in host none; do
+		run -0 dyno run -q --network "$network" "$APP" -- /app/hostile writable /proc /sys /dev /usr /bin /lib /etc /run
+		found=$(grep -vxF -e /dev/shm -e /run/lock <<<"$output" | sort)
+		[ "$PROFILE" != rootless ] || found=$(grep -vx /etc <<<"$found")
+		[ -z "$(comm -13 <(sort <<<"$known") <(sort <<<"$found"))" ] || lib_seen "network $network"
+	done
+}
+
+@test "capabilities, filter, namespaces, as the kernel tells them inside: of both kinds alike (T31)" {
+	begin_job
+	run -0 join /app/hostile facts
+	joined=$output
+	run -0 join bash -c 'for n in /proc/2/ns/{cgroup,ipc,mnt,net,pid,user,uts}; do readlink $n; done'
+	main=$output
+	end_job
+	[ "$(grep : <<<"$joined" | grep '\[')" = "$main" ] || fail "namespaces: $joined
+$main"
+	run -0 dyno run -q "$APP" -- /app/hostile facts
+	[ "$(grep -v '\[' <<<"$output")" = "$(grep -v '\[' <<<"$joined")" ] || lib_seen "joined: $joined"
+	[ "$(grep -v -e '\[' -e '^Groups' <<<"$output" | tr -d '\t')" = 'CapInh:0000000000000000
+CapPrm:0000000000000000
+CapEff:0000000000000000
+CapBnd:0000000000000000
+CapAmb:0000000000000000
+NoNewPrivs:1
+Seccomp:2
+Seccomp_filters:1
+seccomp mode: 2
+securebits: 0' ] || lib_seen "facts"
+}
+
+@test "the system calls that are refused are those that the policy names, and the kernel's (T31)" {
+	need "the list is that of x86-64" [ "$(uname -m)" = x86_64 ]
+	run -0 dyno run -q "$APP" -- /app/hostile syscalls
+	refused=$(awk '{ print $1 }' <<<"$output" | grep -v '^[0-9]' | sort -u)
+	# the names behind "errno ENAME", over several lines, but for those with a condition
+	named=$(awk '/^#/ { next } /^[a-z]/ { on = $1 == "errno"; from = 3 } /^ / { from = 1 }
+		on && !/ if / && !/^  else/ { for (i = from; i <= NF; i++) print $i }' \
+		"$TOP/runtime/seccomp/default.policy" | sed 's/=.*//' | sort -u)
+	[ "$(wc -l <<<"$named")" -gt 60 ] || fail "few names: $named"
+	for call in $named; do
+		case $call in statmount | listmount | lsm_set_self_attr | open_tree_attr) continue ;; esac
+		grep -qx "$call" <<<"$refused" || lib_seen "$call is not refused"
+	done
+	# what no rule names: calls that no kernel has any more, arguments of 0 that a rule refuses,
+	# and what the kernel refuses to one without capabilities
+	# shellcheck disable=SC2086 # one a line
+	other=$(comm -23 <(echo "$refused") <(echo "$named") | tr '\n' ' ')
+	for call in $other; do
+		case $call in
+		afs_syscall | create_module | get_kernel_syms | getpmsg | putpmsg | query_module | security | \
+			tuxcall | vserver | epoll_ctl_old | epoll_wait_old | set_thread_area | \
+			get_thread_area) ;;
+		socket | socketpair) ;;
+		fchmod | fchown | set*id | setgroups | map_shadow_stack) ;;
+		*) fail "refused, but not by name: $call" ;;
+		esac
+	done
+}
+
+@test "the program of the runtime cannot be reached through /proc/self/exe, by a start or a join" {
+	[ -x "$APP/evil" ] || put "$APP/evil" 755 <<<'#!/proc/self/exe'
+	as_user ln -sf /proc/self/exe "$APP/self"
+	before=$(sha256sum "$DYNO" "$(dirname "$DYNO")"/dyno-*)
+	for word in /app/evil /app/self /proc/self/exe /proc/1/exe /proc/self/fd/0; do
+		run timeout 20 "${user[@]}" "$DYNO" run -q "$APP" -- "$word" x
+		[[ $status == 126 || $status == 127 || $status == 125 ]] || lib_seen "$word"
+	done
+	begin_job
+	for word in /app/evil /app/self /proc/self/exe /proc/1/exe; do
+		run timeout 20 "${user[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 "$word" x
+		[[ $status == 126 || $status == 127 || $status == 125 ]] || lib_seen "joined: $word"
+	done
+	end_job
+	[ "$(sha256sum "$DYNO" "$(dirname "$DYNO")"/dyno-*)" = "$before" ] || fail "a program was changed"
+}
+
+@test "who watches for those that join finds nothing of the runtime in them (T23, T30)" {
+	export HOSTILE_CANARY=of-the-launcher
+	begin --name job.1 "$APP" 'exec /app/hostile watch 4'
+	says 10 watching
+	joins=0
+	until grep -q '^looked' "$out"; do
+		! join true 2>/dev/null || joins=$((joins + 1)) # the last ones come too late
+	done
+	unset HOSTILE_CANARY
+	finish
+	[ "$joins" -ge 5 ] || fail "only $joins joins"
+	[ "$output" = $'watching\nlooked: often' ] || lib_seen "found something"
+}
+
+@test "the check of health is as confined as the rest (T31)" {
+	put "$APP/Procfile" <<<'worker: exec sleep 1000'
+	dyno start --detach --health 'exec:/app/hostile calls >/app/calls' --health-interval 1s "$APP"
+	asked() { as_user "$(dirname "$DYNO")/dyno-exec" hostile/worker.1 cat /app/calls | grep ^memfd_exec; }
+	wait_for 20 asked
+	run -0 as_user "$(dirname "$DYNO")/dyno-exec" hostile/worker.1 cat /app/calls
+	calls_are_refused health
+	dyno stop --now hostile/worker.1
+}
