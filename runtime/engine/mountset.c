@@ -104,10 +104,16 @@ static int open_near(const struct mountplan *plan)
 	return open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool is_kernels(int fd)
+/* At its usual place or elsewhere. */
+static bool is_kernels(int fd, int near_fd)
 {
+	static const char *const tops[] = {"/proc", "/sys"};
 	struct statfs fs;
+	struct stat top;
 
+	for (size_t i = 0; i < ARRAY_SIZE(tops); i++)
+		if (stat(tops[i], &top) == 0 && dir_holds(&top, near_fd) > 0)
+			return true;
 	if (fstatfs(fd, &fs) < 0)
 		return true;
 	return fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
@@ -121,7 +127,7 @@ static int check_place(const struct mountplan *plan, const struct stat *st,
 	_cleanup_close_ int near = open_near(plan);
 	int r = near < 0 ? -errno : 0;
 
-	if (is_kernels(plan->layer.fd))
+	if (near >= 0 && is_kernels(plan->layer.fd, near))
 		return refuse(plan, EINVAL, "it is the kernel's", hint, err);
 	if (str_eq(plan->layer.path, "/"))
 		return refuse(plan, EINVAL, "it is the host's root", hint, err);
