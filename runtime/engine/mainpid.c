@@ -48,14 +48,14 @@ int mainpid_of(int init_pid)
 {
 	_cleanup_arena_ struct arena arena = {0};
 	char path[64];
-	char *pids;
+	char *pids = NULL;
 
 	if (init_pid <= 0)
 		return 0;
 	str_fmt(path, sizeof(path), "/proc/%d/task/%d/children", init_pid, init_pid);
 	if (read_proc(&arena, path, &pids) < 0)
 		return 0;
-	while (*pids) {
+	while (pids && *pids) {
 		size_t len = strcspn(pids, " ");
 		char *next = pids + len + (pids[len] != '\0');
 		uint32_t pid;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Dynos that live by themselves: restarts, their order and their waits, stops, and what is left
 # when a monitor dies.  Contract 6 and 7.
+# shellcheck disable=SC2016,SC2154 # text for the dyno's bash; variables set by bats
 load lib
 load dynos
 load supervise
@@ -68,7 +69,7 @@ EOF2
 	dyno start --detach --backoff 1h "$(app -t 'worker: exit 0' zero)"
 	became 10 worker.1 crashed
 	dyno stop worker.1
-	dyno start --detach --exit-0 complete -a done "$(app -t 'job: exit 0' done)"
+	dyno start --detach --exit-0 complete -a finished "$(app -t 'job: exit 0' finished)"
 	became 10 job.1 complete
 }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What a dyno has written, and copies out of it: as the dyno sees its root and never beyond it, done
 # by the caller with his own time and memory.  And the control socket that both go through.
+# shellcheck disable=SC2016,SC2154 # text for the dyno's bash; variables set by bats
 load lib
 load dynos
 load supervise
@@ -31,7 +32,7 @@ says_so() { log_of worker.1 | grep -cx "app\[worker.1\]: $1"; }
 ready() { says_so ready; }
 wrote() { [ "$(dyno diff worker.1 | wc -l)" -ge "$1" ]; }
 
-changes() { dyno diff --json "${1:-worker.1}" | jq -r '"\(.change) \(.path)"' | sort; }
+changes() { dyno diff --json worker.1 | jq -r '"\(.change) \(.path)"' | sort; }
 
 # ---- diff -----------------------------------------------------------------------------------------
 
@@ -196,7 +197,7 @@ END
 	monitor=$(monitor_of worker.1)
 	socket=$(find "$BASE/run" -name ctl.sock)
 	[ "$(stat -c '%a %u' "$socket")" = "600 $(as_user id -u)" ] || fail "$(stat "$socket")"
-	before=$(ls "/proc/$monitor/fd" | wc -l)
+	before=$(find "/proc/$monitor/fd" -mindepth 1 | wc -l)
 	as_user /usr/bin/python3 - "$socket" <<'END'
 import array, os, random, socket, struct, sys
 
