@@ -54,7 +54,8 @@ static int attrs_failed(int num, bool mapped, const char *path, struct dyno_err 
 int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,
 		 struct dyno_err *err)
 {
-	struct mount_attr attr = {.attr_set = attrs};
+	/* Of a shared mount the copy would be a peer: what is mounted there later would be seen. */
+	struct mount_attr attr = {.attr_set = attrs, .propagation = MS_PRIVATE};
 	/* A path that must lead to a known inode may do so through a link. */
 	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
 			     (expect_fd < 0 ? (unsigned int)AT_SYMLINK_NOFOLLOW : 0U);
@@ -79,7 +80,7 @@ int mounts_clone(const char *path, int expect_fd, int userns_fd, uint64_t attrs,
 		attr.attr_set |= MOUNT_ATTR_IDMAP;
 		attr.userns_fd = (unsigned int)userns_fd;
 	}
-	if (attr.attr_set && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return attrs_failed(errno, userns_fd >= 0, path, err);
 	return take_fd(&fd);
 }

@@ -24,7 +24,7 @@
 int mounts_make_private(struct dyno_err *err);
 
 /**
- * mounts_clone() - a detached copy of one mount at @path.
+ * mounts_clone() - a detached copy of one mount at @path, private to its namespace.
  * @path: walked in the caller's mount namespace
  * @expect_fd: the same inode, opened before: a path that now leads elsewhere is refused; negative:
  *             do not compare, and do not follow a link in the last component

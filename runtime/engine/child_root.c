@@ -442,15 +442,17 @@ static size_t host_number(const struct launch *l, const struct spec_mount *m)
 	return n;
 }
 
+/* As root the parent has made it, as its owners are to be mapped. */
 static int mount_host(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
 {
-	_cleanup_close_ int fd =
-		mounts_clone(m->layer.path, m->layer.fd, l->host_userns_fd[host_number(l, m)],
-			     m->writable ? ATTRS_TENANT : ATTRS_SHARED, err);
+	_cleanup_close_ int fd = -EBADF;
 
-	if (fd < 0)
-		return fd;
-	return attach_asked(l, fd, m, err);
+	if (l->rootless)
+		fd = mounts_clone(m->layer.path, m->layer.fd, -1,
+				  m->writable ? ATTRS_TENANT : ATTRS_SHARED, err);
+	else
+		fd = take_fd(&l->host_fd[host_number(l, m)]);
+	return fd < 0 ? fd : attach_asked(l, fd, m, err);
 }
 
 /* A mount over something that the kernel may not have: absent is as good as hidden. */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,8 +55,8 @@ void launch_init(struct launch *l)
 	};
 	for (i = 0; i < ARRAY_SIZE(l->owner_userns_fd); i++)
 		l->owner_userns_fd[i] = -EBADF;
-	for (i = 0; i < ARRAY_SIZE(l->host_userns_fd); i++)
-		l->host_userns_fd[i] = -EBADF;
+	for (i = 0; i < ARRAY_SIZE(l->host_fd); i++)
+		l->host_fd[i] = -EBADF;
 	for (i = 0; i < ARRAY_SIZE(l->layer_fd); i++)
 		l->layer_fd[i] = -EBADF;
 }
@@ -74,32 +75,39 @@ static int owner_map(struct launch *l, const struct spec_layer *layer, int *ret_
 	return *ret_fd < 0 ? *ret_fd : 0;
 }
 
-/* Which map a mount of the host gets; none where its file system takes none, which is told. */
-static int host_map(struct launch *l, const struct spec_layer *layer, int *ret_fd,
-		    struct dyno_err *err)
+/*
+ * A mount of the host with its owners mapped, or without a map where its file system takes none,
+ * which is told.  It is made here and only attached by the child: a trial mount would cost the
+ * kernel milliseconds to give up.
+ */
+static int host_mount(struct launch *l, const struct spec_mount *m, int *ret_fd,
+		      struct dyno_err *err)
 {
+	const struct spec_layer *layer = &m->layer;
+	uint64_t attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 	_cleanup_close_ int userns = -EBADF;
-	_cleanup_close_ int probe = -EBADF;
-	struct dyno_err failed = {0};
+	struct dyno_err refused = {0};
 	int r = owner_map(l, layer, &userns, err);
 
 	if (r < 0)
 		return r;
-	if (userns < 0)
-		userns = fcntl(l->userns_fd, F_DUPFD_CLOEXEC, 3);
-	if (userns < 0)
-		return err_set(err, ERR_LAUNCH, errno, "keep a user namespace");
-	probe = mounts_clone(layer->path, layer->fd, userns, 0, &failed);
-	if (probe >= 0)
-		*ret_fd = take_fd(&userns);
-	else if (probe == -EOPNOTSUPP)
+	if (!m->writable)
+		attrs |= MOUNT_ATTR_RDONLY;
+	r = mounts_clone(layer->path, layer->fd, userns >= 0 ? userns : l->userns_fd, attrs,
+			 &refused);
+	if (r == -EOPNOTSUPP) {
 		l->unmapped = layer->path;
-	else
-		*err = failed;
-	return probe >= 0 || probe == -EOPNOTSUPP ? 0 : probe;
+		r = mounts_clone(layer->path, layer->fd, -1, attrs, &refused);
+	}
+	if (r < 0) {
+		*err = refused;
+		return r;
+	}
+	*ret_fd = r;
+	return 0;
 }
 
-static int host_maps(struct launch *l, struct dyno_err *err)
+static int host_mounts(struct launch *l, struct dyno_err *err)
 {
 	size_t n = 0;
 	size_t i;
@@ -108,11 +116,19 @@ static int host_maps(struct launch *l, struct dyno_err *err)
 	for (i = 0; i < l->spec->n_mounts; i++) {
 		if (l->spec->mounts[i].kind != SPEC_MOUNT_HOST)
 			continue;
-		r = host_map(l, &l->spec->mounts[i].layer, &l->host_userns_fd[n++], err);
+		r = host_mount(l, &l->spec->mounts[i], &l->host_fd[n++], err);
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+static void close_host_mounts(struct launch *l)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(l->host_fd); i++)
+		close_fdp(&l->host_fd[i]);
 }
 
 static int step_user_namespaces(struct launch *l, struct dyno_err *err)
@@ -139,7 +155,7 @@ static int step_user_namespaces(struct launch *l, struct dyno_err *err)
 		if (r < 0)
 			return r;
 	}
-	return host_maps(l, err);
+	return host_mounts(l, err);
 }
 
 static int step_leaf(struct launch *l, struct dyno_err *err)
@@ -287,6 +303,7 @@ static int step_clone(struct launch *l, struct dyno_err *err)
 		(void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	close_fdp(&l->child_channel_fd);
 	close_fdp(&l->image_fd);
+	close_host_mounts(l);
 	cgroup_leaf_joined(&l->leaf);
 	return 0;
 }
@@ -298,8 +315,7 @@ static void undo_user_namespaces(struct launch *l)
 	close_fdp(&l->userns_fd);
 	for (i = 0; i < ARRAY_SIZE(l->owner_userns_fd); i++)
 		close_fdp(&l->owner_userns_fd[i]);
-	for (i = 0; i < ARRAY_SIZE(l->host_userns_fd); i++)
-		close_fdp(&l->host_userns_fd[i]);
+	close_host_mounts(l);
 }
 
 static const struct step steps[] = {

@@ -95,7 +95,7 @@ struct launch {
 	gid_t egid;
 	int userns_fd;
 	int owner_userns_fd[SPEC_MAX_LAYERS + 1];
-	int host_userns_fd[SPEC_MAX_HOST];
+	int host_fd[SPEC_MAX_HOST];
 	int child_channel_fd;
 	int image_fd;
 	const char **init_argv;

@@ -169,6 +169,10 @@ static int open_source(struct mountplan *plan, const struct mountset_where *wher
 	if (!where->rootless && plan->writable && st.st_uid == 0)
 		return refuse(plan, EPERM, "it is root's, and the app would write as its owner",
 			      "give it to a user (chown), or leave :rw out", err);
+	/* One id is mapped, for user and group; what has another one nobody may write to. */
+	if (!where->rootless && plan->writable && st.st_gid != st.st_uid)
+		return refuse(plan, EPERM, "its group has not the number of its owner",
+			      "give it both, as by: chown 1000:1000, or leave :rw out", err);
 	plan->layer.owner = SPEC_OWNER_SAME;
 	if (!where->rootless && st.st_uid != 0)
 		plan->layer.owner = (int64_t)st.st_uid;

@@ -34,7 +34,7 @@ struct mountset_where {
  * Return: 0, or -errno with ERR_MOUNT_INVALID: see mountplan_parse(), appspec_check_mounts(); a
  * source that cannot be opened; -EINVAL: one that is no directory, file or socket, that is or holds
  * or lies in a directory of dyno, that is the host's root or of a proc, sysfs or cgroup file
- * system; -EPERM: root's, to be writable.
+ * system; -EPERM: to be writable, but root's or of a group whose number is not the owner's.
  */
 int mountset_open(const struct dyno_run_opts *opts, const struct mountset_where *where,
 		  struct arena *arena, struct mountplans *ret, struct dyno_err *err);

@@ -334,6 +334,10 @@ END
 	chmod 600 "$host/secret"
 	inside --mount "$host:/m:rw" -- true
 	refused mount.invalid 125
+	chown 12345:0 "$host"
+	inside --mount "$host:/m:rw" -- true
+	refused mount.invalid 125
+	chown 0 "$host"
 	inside --mount "$host:/m" -- 'cat /m/file; cat /m/secret || echo no; stat -c %U /m/file'
 	assert_status 0
 	[ "$output" = $'outside\nno\nroot' ] || lib_seen owner
