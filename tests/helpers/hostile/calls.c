@@ -393,16 +393,21 @@ static int try_capset(void)
 	return result(syscall(SYS_capset, &head, data));
 }
 
+/* The filter answers a change of the core limit as done, and does not do it. */
 static int raise_limit(int which)
 {
 	struct rlimit limit;
+	rlim_t wanted;
 
 	if (getrlimit((__rlimit_resource_t)which, &limit) < 0)
 		return -errno;
 	if (limit.rlim_max == RLIM_INFINITY)
 		return 0;
-	limit.rlim_max++;
-	return result(setrlimit((__rlimit_resource_t)which, &limit));
+	wanted = ++limit.rlim_max;
+	if (setrlimit((__rlimit_resource_t)which, &limit) < 0 ||
+	    getrlimit((__rlimit_resource_t)which, &limit) < 0)
+		return -errno;
+	return limit.rlim_max == wanted ? 0 : -EPERM;
 }
 
 static int try_limit_processes(void)
