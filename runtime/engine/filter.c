@@ -147,7 +147,8 @@ static int take_answer(const char *path, const char *text, size_t len, struct ar
 		return 0;
 	answer.unknown_names[sizeof(answer.unknown_names) - 1] = '\0';
 	return warn(ret,
-		    arena_fmt(arena, "left out of the policy %s, as no such system call is known (%u): %s",
+		    arena_fmt(arena,
+			      "left out of the policy %s, as no such system call is known (%u): %s",
 			      str_escape(shown, sizeof(shown), path), answer.unknown,
 			      str_escape(names, sizeof(names), answer.unknown_names)),
 		    err);
