@@ -240,3 +240,28 @@ securebits: 0' ] || lib_seen "facts"
 	calls_are_refused health
 	dyno stop --now hostile/worker.1
 }
+
+@test "a kernel without a newer call: a join works as before, or is refused by its step (T47)" {
+	local plain=("${user[@]}")
+	alone() { [ "$(inhabitants "$(pid1)" | wc -l)" -eq 2 ]; } # dyno-init and sleep
+	while read -r call num step; do
+		user=("${plain[@]}" "$(dirname "$DYNO")/deny-syscall" "$call" "$num")
+		begin_job
+		run timeout 10 "${plain[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 echo joined
+		if [ -z "$step" ]; then
+			[[ $status == 0 && $output == joined ]] || lib_seen "without $call, $num"
+		else
+			[[ $status == 125 && $output == *"launch step $step: "* ]] || lib_seen "without $call, $num"
+		fi
+		# whatever became of the join, the dyno is as before
+		wait_for 5 alone
+		end_job
+	done <<-'EOF'
+		clone3 ENOSYS
+		pidfd_send_signal ENOSYS
+		pidfd_send_signal EPERM
+		statx ENOSYS
+		pidfd_open ENOSYS join-clone
+		pidfd_open EPERM join-clone
+	EOF
+}
