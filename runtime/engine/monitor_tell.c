@@ -102,10 +102,34 @@ void tell_warning(struct monitor *m, const char *text)
 	tell_line(m, LINE_WARNING, &(struct line_args){.text = text});
 }
 
+/* A crash that was followed by a stop in place of a start: the dyno is down, and is to be listed so;
+ * the newest line of its records is what counts. */
+static void settle_record(struct monitor *m)
+{
+	struct record record = {
+		.gen = m->recorded_gen,
+		.ended_us = time_now_us(),
+		.up_ms = m->last.up_ms,
+		.manifest = m->recorded_manifest,
+	};
+	struct dyno_err ignored;
+
+	if (!m->recorded || m->recorded_state == m->sup.front.state)
+		return;
+	tell_facts(m, &record.facts);
+	record.facts.info.live = 0;
+	record.facts.info.reason = sup_reason_name(SUP_BY_STOP);
+	m->recorded_state = m->sup.front.state;
+	(void)record_add(m->app->store, &record, &ignored); /* the event tells it too */
+}
+
 void tell_change(struct monitor *m, enum sup_state from, enum sup_state to)
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
 
+	/* Before it is told: who hears of it may look at once. */
+	if (to == SUP_DOWN)
+		settle_record(m);
 	tell_line(m, LINE_STATE,
 		  &(struct line_args){.from = sup_state_name(from), .to = sup_state_name(to)});
 	if (!is_heard(m))
@@ -385,26 +409,6 @@ static void add_record(struct monitor *m, struct slot *slot, enum sup_reason rea
 	str_fmt(m->recorded_manifest, sizeof(m->recorded_manifest), "%s", receipt->manifest);
 }
 
-/* A crash that was followed by a stop in place of a start: the dyno is down, and is to be listed so;
- * the newest line of its records is what counts. */
-static void settle_record(struct monitor *m)
-{
-	struct record record = {
-		.gen = m->recorded_gen,
-		.ended_us = time_now_us(),
-		.up_ms = m->last.up_ms,
-		.manifest = m->recorded_manifest,
-	};
-	struct dyno_err ignored;
-
-	if (!m->recorded || m->recorded_state == m->sup.front.state)
-		return;
-	tell_facts(m, &record.facts);
-	record.facts.info.live = 0;
-	record.facts.info.reason = sup_reason_name(SUP_BY_STOP);
-	(void)record_add(m->app->store, &record, &ignored); /* the event tells it too */
-}
-
 static void tell_exit(struct monitor *m, const struct slot *slot, enum sup_reason reason)
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
@@ -461,7 +465,6 @@ void tell_over(struct monitor *m)
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
 
-	settle_record(m);
 	if (!is_heard(m))
 		return;
 	begin(m, &b, "end");
