@@ -212,7 +212,7 @@ two() { app -t 'web: python3 -m http.server $PORT' -t 'worker: echo working; sle
 	[[ $stderr == *worker.1* ]] || lib_seen "expected the name"
 	assert_line 'heroku[web.1]: Process exited with status 143'
 	wait_for 10 no_monitors
-	as_user rm "$DYNO_CFG_RUN_DIR/part/worker.1"
+	as_user rm -r "$DYNO_CFG_RUN_DIR/part"
 }
 
 @test "killed by SIGKILL it takes every dyno with it, and their last words are still read (T54)" {
