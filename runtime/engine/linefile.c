@@ -17,8 +17,6 @@
 
 /* Behind the name of a file that is about to replace it. */
 #define NEW_SUFFIX ".new"
-/* Tries at a file that is replaced at the same time. */
-#define OPEN_TRIES 64
 /* Read at once while lines are counted. Source: a page; the monitor's memory is small */
 #define COUNT_BYTES 4096
 /* How often a lock is tried that another holds. Source: some times as long as an append, so that
@@ -27,17 +25,24 @@
 
 /* ---- holding -------------------------------------------------------------------------------- */
 
-static int lock(int fd)
+/* Whether the others were given their time; it begins with the first question. @until: 0 before */
+static bool is_late(uint64_t *until)
+{
+	uint64_t now = clock_ms();
+
+	if (*until == 0)
+		*until = now + LINEFILE_LOCK_MS;
+	return now >= *until;
+}
+
+static int lock(int fd, uint64_t *until)
 {
 	const struct timespec pause = {.tv_nsec = LOCK_LOOK_NS};
-	uint64_t until = 0;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
-		if (until == 0)
-			until = clock_ms() + LINEFILE_LOCK_MS;
-		else if (clock_ms() >= until)
+		if (is_late(until))
 			return -EBUSY;
 		(void)ppoll(NULL, 0, &pause, NULL); /* a signal only makes it shorter */
 	}
@@ -69,23 +74,24 @@ int linefile_open(int dir_fd, const char *path, bool create, struct linefile *re
 {
 	const int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 	struct linefile file = {.dir_fd = dir_fd};
-	int r = -ESTALE;
+	uint64_t until = 0;
+	int r;
 
 	if (str_fmt(file.path, sizeof(file.path), "%s", path) >= sizeof(file.path))
 		return -ENAMETOOLONG;
-	for (int tries = 0; tries < OPEN_TRIES && r == -ESTALE; tries++) {
+	do {
 		file.fd = openat(dir_fd, path, flags | (create ? O_CREAT : 0), 0600);
 		if (file.fd < 0)
 			return -errno;
-		r = lock(file.fd);
+		r = lock(file.fd, &until);
 		if (r == 0)
 			r = look(&file);
 		if (r < 0)
 			close_fdp(&file.fd);
-	}
+	} while (r == -ESTALE && !is_late(&until));
 	if (r == 0)
 		*ret = file;
-	return r;
+	return r == -ESTALE ? -EBUSY : r;
 }
 
 void linefile_close(struct linefile *file)

@@ -50,8 +50,8 @@ struct linefile {
 
 /**
  * linefile_open() - hold a file, made with mode 0600 where it is missing and @create says so.
- * Return: 0; -ENOENT: no file, or no directory for it; -EBUSY: held by another for too long;
- * -errno.
+ * Return: 0; -ENOENT: no file, or no directory for it; -EBUSY: held or replaced by others for too
+ * long; -errno.
  */
 int linefile_open(int dir_fd, const char *path, bool create, struct linefile *ret);
 
