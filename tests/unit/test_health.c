@@ -26,6 +26,8 @@
 #define INTERVAL_MS 20U
 #define TIMEOUT_MS  100U
 #define CLIENTS_MAX 8
+#define TURN_MS	    5U
+#define HAPPENS_MS  20000U
 
 /**
  * struct fixture - checks, what they have told, and an app in the same loop.
@@ -107,6 +109,16 @@ static void run_for(struct fixture *f, uint64_t ms)
 	assert_int_equal(loop_run(&f->loop), 0);
 }
 
+/* On a busy machine questions come later than they should: what must happen is waited for, and only
+ * what must not is looked for during a time. */
+#define run_until(f, condition)                                                                    \
+	do {                                                                                       \
+		for (unsigned int turns = 0; !(condition); turns++) {                              \
+			assert_true(turns < HAPPENS_MS / TURN_MS);                                 \
+			run_for(f, TURN_MS);                                                       \
+		}                                                                                  \
+	} while (0)
+
 /* ---- an app --------------------------------------------------------------------------------- */
 
 static void on_request(struct loop *loop, int fd, short revents, void *data)
@@ -171,13 +183,11 @@ static void answer(struct fixture *f, const char *text)
 	f->answer_len = text ? strlen(text) : 0;
 }
 
-/* Until the failures were told, or for a while. */
+/* Until the failures were told, or two questions were answered. */
 static void run_checks(struct fixture *f)
 {
 	health_start(&f->health, &f->launch, f->port, NULL);
-	run_for(f, 5 * INTERVAL_MS);
-	for (unsigned int i = 0; f->told == 0 && i < 20 && f->health.failures > 0; i++)
-		run_for(f, INTERVAL_MS);
+	run_until(f, f->told > 0 || (f->requests >= 2 && !f->health.busy));
 }
 
 static size_t count_fds(void)
@@ -273,15 +283,17 @@ static void health_tcp__listening__good(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		uint64_t began;
 		size_t fds;
 
 		f->requests = 0;
 		serve(f, families[i]);
 		fds = count_fds();
+		began = clock_ms();
 		run_checks(f);
 		assert_int_equal(f->told, 0);
 		assert_int_equal(f->health.failures, 0);
-		assert_in_range(f->requests, 2, 5);
+		assert_in_range(f->requests, 2, (clock_ms() - began) / INTERVAL_MS);
 		health_stop(&f->health);
 		assert_int_equal(count_fds(), fds);
 		loop_remove(&f->loop, f->listen_fd);
@@ -297,10 +309,9 @@ static void health_tcp__nobody_listens__told_once_with_the_cause(void **state)
 	listen_on(f, AF_INET, 1);
 	close_fdp(&f->listen_fd);
 	run_checks(f);
-	run_for(f, 5 * INTERVAL_MS);
+	run_until(f, f->health.failures > 2);
 	assert_int_equal(f->told, 1);
 	assert_int_equal(f->count, 2);
-	assert_true(f->health.failures > 2);
 	str_fmt(want, sizeof(want), "connect to 127.0.0.1:%u: connection refused",
 		(unsigned int)f->port);
 	assert_string_equal(f->cause, want);
@@ -309,14 +320,14 @@ static void health_tcp__nobody_listens__told_once_with_the_cause(void **state)
 static void health_tcp__first_question__one_interval_after_the_start(void **state)
 {
 	struct fixture *f = *state;
+	uint64_t began = clock_ms();
 
 	f->plan.interval_ms = 200;
 	serve(f, AF_INET);
 	health_start(&f->health, &f->launch, f->port, NULL);
-	run_for(f, 100);
-	assert_int_equal(f->requests, 0);
-	run_for(f, 150);
+	run_until(f, f->requests > 0);
 	assert_int_equal(f->requests, 1);
+	assert_true(clock_ms() - began >= 200);
 }
 
 static void health_tcp__well_again__counts_from_the_beginning(void **state)
@@ -328,13 +339,10 @@ static void health_tcp__well_again__counts_from_the_beginning(void **state)
 	health_start(&f->health, &f->launch, (uint16_t)(f->port), NULL);
 	f->health.failures = 2;
 	assert_int_equal(loop_add(&f->loop, f->listen_fd, POLLIN, on_client, f), 0);
-	run_for(f, 3 * INTERVAL_MS);
-	assert_int_equal(f->health.failures, 0);
+	run_until(f, f->health.failures == 0);
 	loop_remove(&f->loop, f->listen_fd);
 	close_fdp(&f->listen_fd);
-	run_for(f, INTERVAL_MS); /* two questions at most */
-	assert_int_equal(f->told, 0);
-	run_for(f, 6 * INTERVAL_MS);
+	run_until(f, f->told > 0);
 	assert_int_equal(f->told, 1);
 	assert_int_equal(f->count, 3);
 }
@@ -353,7 +361,7 @@ static void health_tcp__queue_is_full__no_answer_in_time(void **state)
 		(void)connect(clients[i], (struct sockaddr *)&in, sizeof(in));
 	}
 	health_start(&f->health, &f->launch, f->port, NULL);
-	run_for(f, INTERVAL_MS + 2 * TIMEOUT_MS + 80);
+	run_until(f, f->told > 0);
 	for (size_t i = 0; i < ARRAY_SIZE(clients); i++)
 		close_fdp(&clients[i]);
 	assert_int_equal(f->told, 1);
@@ -383,7 +391,8 @@ static void health_start__no_kind__never_asks(void **state)
 	struct fixture *f = *state;
 
 	f->plan.kind = HEALTH_NONE;
-	run_checks(f);
+	health_start(&f->health, &f->launch, f->port, NULL);
+	run_for(f, 5 * INTERVAL_MS);
 	assert_int_equal(f->health.failures, 0);
 	assert_false(f->health.busy);
 }
@@ -468,8 +477,7 @@ static void health_http__answers__good_or_bad(void **state)
 		if (cases[i].cause)
 			assert_string_equal(f->cause, cases[i].cause);
 		health_stop(&f->health);
-		run_for(f, 1);
-		assert_int_equal(count_fds(), fds);
+		run_until(f, count_fds() == fds);
 	}
 }
 
@@ -498,8 +506,7 @@ static void health_http__answer_without_an_end__status_counts(void **state)
 	f->keep_open = true;
 	serve(f, AF_INET);
 	health_start(&f->health, &f->launch, f->port, NULL);
-	run_for(f, 2 * TIMEOUT_MS);
-	assert_in_range(f->requests, 1, 3);
+	run_until(f, f->requests > 2);
 	assert_int_equal(f->health.failures, 0);
 }
 
@@ -511,7 +518,7 @@ static void health_http__hangs__no_answer_in_time(void **state)
 	f->keep_open = true;
 	serve(f, AF_INET);
 	health_start(&f->health, &f->launch, f->port, NULL);
-	run_for(f, INTERVAL_MS + 2 * TIMEOUT_MS + 80);
+	run_until(f, f->told > 0);
 	assert_int_equal(f->told, 1);
 	assert_string_equal(f->cause, "GET /up: no answer within 100 ms");
 	/* Never two at once: the second came when the first was given up. */
@@ -527,7 +534,7 @@ static void health_http__half_a_status_line__no_answer_in_time(void **state)
 	f->keep_open = true;
 	serve(f, AF_INET);
 	health_start(&f->health, &f->launch, f->port, NULL);
-	run_for(f, INTERVAL_MS + 2 * TIMEOUT_MS + 80);
+	run_until(f, f->told > 0);
 	assert_int_equal(f->told, 1);
 	assert_string_equal(f->cause, "GET /up: no answer within 100 ms");
 }
@@ -547,9 +554,7 @@ static void health_http__endless_page__only_its_beginning_is_read(void **state)
 	run_checks(f);
 	assert_int_equal(f->told, 0);
 	assert_int_equal(f->health.failures, 0);
-	assert_true(f->requests >= 2);
-	for (int i = 0; i < 200 && f->health.busy; i++)
-		run_for(f, 1);
+	run_until(f, !f->health.busy);
 	assert_in_range(f->health.body_len, HEALTH_BODY_BYTES, HEALTH_BODY_BYTES + 4096);
 }
 
