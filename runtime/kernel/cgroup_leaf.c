@@ -425,8 +425,7 @@ int cgroup_leaf_kill(const struct cgroup_host *host, const char *name)
 	return r;
 }
 
-/* Read a small file of a leaf. Return: its length, or -errno. */
-static ssize_t read_leaf(const struct cgroup_host *host, enum cgroup_tree tree, const char *name,
+ssize_t cgroup_leaf_read(const struct cgroup_host *host, enum cgroup_tree tree, const char *name,
 			 const char *file, char *buf, size_t size)
 {
 	char path[LEAF_PATH_BYTES];
@@ -470,10 +469,10 @@ static int empty_in_tree(const struct cgroup_host *host, enum cgroup_tree tree, 
 	int r;
 
 	if (tree != CGROUP_TREE_UNIFIED) {
-		n = read_leaf(host, tree, name, "tasks", buf, 2);
+		n = cgroup_leaf_read(host, tree, name, "tasks", buf, 2);
 		return n < 0 ? (int)n : n == 0;
 	}
-	n = read_leaf(host, tree, name, "cgroup.events", buf, sizeof(buf));
+	n = cgroup_leaf_read(host, tree, name, "cgroup.events", buf, sizeof(buf));
 	if (n < 0)
 		return (int)n;
 	r = find_key(buf, "populated", &populated);
@@ -502,8 +501,8 @@ int cgroup_leaf_oom_kills(const struct cgroup_host *host, const char *name, uint
 
 	if ((host->controllers & CGROUP_HAS_MEMORY) == 0)
 		return -EOPNOTSUPP;
-	n = read_leaf(host, host->home[CGROUP_TREE_MEMORY], name,
-		      v2 ? "memory.events" : "memory.oom_control", buf, sizeof(buf));
+	n = cgroup_leaf_read(host, host->home[CGROUP_TREE_MEMORY], name,
+			     v2 ? "memory.events" : "memory.oom_control", buf, sizeof(buf));
 	return n < 0 ? (int)n : find_key(buf, "oom_kill", ret);
 }
 

@@ -5,6 +5,8 @@
 #ifndef DYNO_CGROUP_PRIV_H
 #define DYNO_CGROUP_PRIV_H
 
+#include <sys/types.h>
+
 #include "kernel/cgroup.h"
 
 /**
@@ -48,5 +50,13 @@ struct cgroup_write {
  */
 size_t cgroup_plan(const struct cgroup_host *host, const struct cgroup_limits *limits,
 		   struct cgroup_write *plan);
+
+/**
+ * cgroup_leaf_read() - the text of a small file of a leaf, with a NUL behind it.
+ * @size: of @buf; what does not fit is cut off
+ * Return: the length, or -errno (-ENOENT: no such leaf or file, -ENODEV: it was just removed).
+ */
+ssize_t cgroup_leaf_read(const struct cgroup_host *host, enum cgroup_tree tree, const char *name,
+			 const char *file, char *buf, size_t size);
 
 #endif

@@ -47,12 +47,14 @@ struct cgroup_psi {
  * @file_bytes: page cache of files on disk, without @shmem_bytes
  * @kernel_bytes: of the kernel for this leaf: stacks, slab, page tables
  * @swap_bytes: of any of these in swap
- * @pgpgin, @pgpgout: pages charged and uncharged
+ * @pgpgin, @pgpgout: pages charged and uncharged (0 on v2, which does not tell)
  * @pids, @pids_peak: processes and threads; the most at once (0 where the kernel does not tell)
  * @pids_denied: forks that the limit has refused
- * @ooms, @oom_kills: how often the leaf had no memory left; processes killed for it
+ * @ooms: how often the leaf was at its limit and nothing could be reclaimed (0 on v1, which does
+ *        not tell)
+ * @oom_kills: processes of it that were killed for want of memory, the leaf's or a parent's
  * @io_*: block devices, all together
- * @cpu_psi, @memory_psi, @io_psi: pressure
+ * @cpu_psi, @memory_psi, @io_psi: pressure; a hybrid tells it too
  */
 struct cgroup_stat {
 	unsigned int has;
@@ -94,7 +96,8 @@ int cgroup_leaf_stat(const struct cgroup_host *host, const char *name, struct cg
 /**
  * cgroup_leaf_memory() - @memory_bytes to @swap_bytes alone, without the rest: for what is asked
  * again and again.
- * Return: as cgroup_leaf_stat(); -EOPNOTSUPP without a memory controller.
+ * Return: as cgroup_leaf_stat(); -EOPNOTSUPP without a memory controller, -EIO where its texts are
+ * not what they should be.
  */
 int cgroup_leaf_memory(const struct cgroup_host *host, const char *name, struct cgroup_stat *ret);
 
