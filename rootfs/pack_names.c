@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rootfs/pack_names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fd.h"
+#include "base/dir.h"
 #include "base/str.h"
 
 void names_done(struct names *names)
@@ -39,22 +38,16 @@ static int compare_names(const void *a, const void *b)
 
 int names_read(int dir_fd, struct names *ret)
 {
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *d;
-	int r = 0;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const char *name;
+	int r = dir_open(dir_fd, ".", &dir);
 
-	if (!dir) {
-		r = -errno;
-		close_fdp(&fd);
+	if (r < 0)
 		return r;
-	}
-	while (r == 0 && (errno = 0, d = readdir(dir)))
-		if (!str_eq(d->d_name, ".") && !str_eq(d->d_name, ".."))
-			r = names_add(ret, d->d_name);
+	while (r == 0 && (name = dir_next_name(&dir)))
+		r = names_add(ret, name);
 	if (r == 0 && errno)
 		r = -errno;
-	(void)closedir(dir); /* nothing was written */
 	if (ret->n)
 		qsort(ret->items, ret->n, sizeof(*ret->items), compare_names);
 	return r;

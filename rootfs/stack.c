@@ -12,12 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "model/name.h"
 #include "rootfs/stack_internal.h"
-#include "rootfs/store_dir.h"
 #include "rootfs/store_internal.h"
 
 #define HOST_PREFIX "host-"
@@ -290,7 +290,7 @@ static int remove_stack(struct store *store, int stacks_fd, const char *name)
 
 int stack_gc(struct store *store, store_gc_fn fn, void *data, struct dyno_err *err)
 {
-	_cleanup_(store_dir_done) struct store_dir dir = STORE_DIR_INIT;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
 	_cleanup_close_ int host_fd = open_host_root(err);
 	struct stack now = STACK_INIT;
 	const char *name;
@@ -302,12 +302,12 @@ int stack_gc(struct store *store, store_gc_fn fn, void *data, struct dyno_err *e
 	r = host_name(store, host_fd, &now, err);
 	if (r < 0)
 		return r;
-	r = store_dir_open(store->data_fd, STORE_STACKS, &dir);
+	r = dir_open(store->data_fd, STORE_STACKS, &dir);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return store_io_error(store, err, -r, "read", STORE_STACKS);
-	while ((name = store_dir_next(&dir))) {
+	while ((name = dir_next_name(&dir))) {
 		/* Imported stacks are the user's; only what is made here goes by itself. */
 		if (!str_starts(name, HOST_PREFIX) || str_eq(name, now.name) ||
 		    strlen(name) != strlen(now.name))

@@ -14,13 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "model/etcfile.h"
 #include "rootfs/stack_internal.h"
-#include "rootfs/store_dir.h"
 
 #include "stack_host_conf.h"
 
@@ -223,14 +223,14 @@ static int copy_any(struct build *b, int from_dir, int to_dir, const char *name,
 /* Directories are made open to us and get their final mode once filled. */
 static int copy_dir(struct build *b, int from_dir, int to_dir, const char *name, unsigned int depth)
 {
-	_cleanup_(store_dir_done) struct store_dir from = STORE_DIR_INIT;
+	_cleanup_dir_ struct dir from = DIR_INIT;
 	_cleanup_close_ int to = -EBADF;
 	const char *child;
 	int r;
 
 	if (depth == COPY_DEPTH_MAX)
 		return -ELOOP;
-	r = store_dir_open(from_dir, name, &from);
+	r = dir_open(from_dir, name, &from);
 	if (r < 0)
 		return r == -ENOENT || r == -EACCES ? 0 : r;
 	if (mkdirat(to_dir, name, 0700) < 0 && errno != EEXIST)
@@ -238,7 +238,7 @@ static int copy_dir(struct build *b, int from_dir, int to_dir, const char *name,
 	to = openat(to_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0)
 		return -errno;
-	while ((child = store_dir_next(&from))) {
+	while ((child = dir_next_name(&from))) {
 		r = copy_any(b, from.fd, to, child, depth + 1);
 		if (r < 0)
 			return r;
@@ -308,11 +308,11 @@ static int open_place(struct build *b, const char *path, struct place *ret, cons
 
 static int copy_matching(struct build *b, const struct place *p, const char *pattern)
 {
-	_cleanup_(store_dir_done) struct store_dir dir = STORE_DIR_INIT;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
 	const char *name;
-	int r = store_dir_open(p->from, ".", &dir);
+	int r = dir_open(p->from, ".", &dir);
 
-	while (r == 0 && (name = store_dir_next(&dir)))
+	while (r == 0 && (name = dir_next_name(&dir)))
 		if (fnmatch(pattern, name, FNM_PERIOD) == 0)
 			r = copy_any(b, p->from, p->to, name, 0);
 	return r;

@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "rootfs/stack.h"
-#include "rootfs/store_dir.h"
 #include "rootfs/store_internal.h"
 
 /* It is written by us and has about 250 bytes. */
@@ -66,16 +66,16 @@ static int compare_text(const void *a, const void *b)
 
 static int digests_read(struct store *store, struct digests *ret, struct dyno_err *err)
 {
-	_cleanup_(store_dir_done) struct store_dir dir = STORE_DIR_INIT;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
 	uint8_t sha256[CHECKSUM_BYTES];
 	const char *name;
-	int r = store_dir_open(store->data_fd, STORE_SLUGS, &dir);
+	int r = dir_open(store->data_fd, STORE_SLUGS, &dir);
 
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return store_io_error(store, err, -r, "read", STORE_SLUGS);
-	while ((name = store_dir_next(&dir))) {
+	while ((name = dir_next_name(&dir))) {
 		const char *hex = str_starts(name, ENTRY_PREFIX);
 
 		if (!hex || checksum_parse(hex, sha256, NULL) < 0)
@@ -376,14 +376,14 @@ int store_entry_evict(struct store *store, const uint8_t *sha256, struct dyno_er
 /* Forget every archive whose link leads to an entry that is not there. Return: how many. */
 static int sweep_index(struct store *store, store_gc_fn fn, void *data)
 {
-	_cleanup_(store_dir_done) struct store_dir dir = STORE_DIR_INIT;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
 	const char *name;
 	struct stat st;
 	int count = 0;
 
-	if (store_dir_open(store->data_fd, STORE_INDEX, &dir) < 0)
+	if (dir_open(store->data_fd, STORE_INDEX, &dir) < 0)
 		return 0;
-	while ((name = store_dir_next(&dir))) {
+	while ((name = dir_next_name(&dir))) {
 		if (fstatat(dir.fd, name, &st, 0) == 0 || errno != ENOENT)
 			continue;
 		if (unlinkat(dir.fd, name, 0) < 0)
@@ -441,13 +441,13 @@ int store_remove(struct store *store, const char *digest, struct dyno_err *err)
 /* Locks whose holder died before it removed the file. */
 static int sweep_locks(struct store *store, store_gc_fn fn, void *data)
 {
-	_cleanup_(store_dir_done) struct store_dir dir = STORE_DIR_INIT;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
 	const char *name;
 	int count = 0;
 
-	if (store_dir_open(store->data_fd, STORE_LOCKS, &dir) < 0)
+	if (dir_open(store->data_fd, STORE_LOCKS, &dir) < 0)
 		return 0;
-	while ((name = store_dir_next(&dir))) {
+	while ((name = dir_next_name(&dir))) {
 		_cleanup_close_ int fd = openat(dir.fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		struct stat st;
 

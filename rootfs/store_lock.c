@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "rootfs/store_dir.h"
 #include "rootfs/store_internal.h"
 
 #define LOCK_MODE 0600
@@ -171,16 +171,16 @@ static int sweep_one(int tmp_fd, const char *name)
 
 int store_tmp_sweep(struct store *store, store_gc_fn fn, void *data, struct dyno_err *err)
 {
-	_cleanup_(store_dir_done) struct store_dir dir = STORE_DIR_INIT;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
 	const char *name;
 	int count = 0;
-	int r = store_dir_open(store->data_fd, STORE_TMP, &dir);
+	int r = dir_open(store->data_fd, STORE_TMP, &dir);
 
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return store_io_error(store, err, -r, "read", STORE_TMP);
-	while ((name = store_dir_next(&dir)))
+	while ((name = dir_next_name(&dir)))
 		if (sweep_one(dir.fd, name) == 1) {
 			if (fn)
 				fn(data, "half-made entry", name);

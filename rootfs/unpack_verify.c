@@ -8,7 +8,6 @@
  */
 #include "rootfs/unpack_verify.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include <isa-l/crc64.h>
 #include <nettle/sha2.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -335,63 +335,50 @@ static bool path_push(struct state *s, const char *name)
 	return true;
 }
 
-static DIR *open_dir(int parent_fd, const char *name)
-{
-	int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!dir)
-		close_fdp(&fd);
-	return dir;
-}
-
 /* One name of a directory.
- * Return: the directory to walk next, or NULL; the path is as before then. */
-static DIR *look_at(struct state *s, DIR *in, const struct dirent *d, unsigned int depth)
+ * Return: whether @ret is a directory to walk next; if not, the path is as before. */
+static bool look_at(struct state *s, const struct dir *in, const struct dirent *d,
+		    unsigned int depth, struct dir *ret)
 {
 	size_t len = strlen(s->path);
-	DIR *next = NULL;
+	bool found = false;
 
 	if (!path_push(s, d->d_name)) {
 		tell(s, "added", s->path);
-		return NULL;
+		return false;
 	}
 	if (!find_known(s, path_hash(s->path)))
 		tell(s, "added", s->path);
 	else if (d->d_type == DT_DIR && depth < UNPACK_DEPTH_MAX)
-		next = open_dir(dirfd(in), d->d_name);
-	if (!next)
+		found = dir_open(in->fd, d->d_name, ret) == 0;
+	if (!found)
 		s->path[len] = '\0';
-	return next;
+	return found;
 }
 
 static int walk(struct state *s, struct dyno_err *err)
 {
-	DIR *dirs[UNPACK_DEPTH_MAX + 1];
-	unsigned int n = 0;
+	struct dir dirs[UNPACK_DEPTH_MAX + 1];
+	unsigned int n = 1;
+	int r = dir_open(s->job->tree_fd, ".", &dirs[0]);
 
-	dirs[0] = open_dir(s->job->tree_fd, ".");
-	if (!dirs[0])
-		return err_set(err, ERR_STORE_IO, errno, "read the entry's tree");
-	n = 1;
+	if (r < 0)
+		return err_set(err, ERR_STORE_IO, -r, "read the entry's tree");
 	while (n > 0) {
-		struct dirent *d = readdir(dirs[n - 1]);
-		DIR *next;
+		const struct dirent *d = dir_next(&dirs[n - 1]);
+		char *slash;
 
-		if (!d) {
-			char *slash = strrchr(s->path, '/');
-
-			closedir(dirs[--n]);
-			*(slash ? slash : s->path) = '\0';
+		if (d) {
+			n += look_at(s, &dirs[n - 1], d, n, &dirs[n]);
 			continue;
 		}
-		if (str_eq(d->d_name, ".") || str_eq(d->d_name, ".."))
-			continue;
-		next = look_at(s, dirs[n - 1], d, n);
-		if (next)
-			dirs[n++] = next;
+		if (r == 0)
+			r = -errno; /* 0 at the end of a directory */
+		dir_done(&dirs[--n]);
+		slash = strrchr(s->path, '/');
+		*(slash ? slash : s->path) = '\0';
 	}
-	return 0;
+	return r < 0 ? err_set(err, ERR_STORE_IO, -r, "read the entry's tree") : 0;
 }
 
 int verify_tree(const struct verify *job, struct unpack_done *ret, struct dyno_err *err)

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -226,4 +225,13 @@ const char *path_basename(const char *path, size_t *ret_len)
 		;
 	*ret_len = end - start;
 	return path + start;
+}
+
+bool path_leads_to(int dirfd, const char *name, int fd)
+{
+	struct stat a;
+	struct stat b;
+
+	return fstat(fd, &a) == 0 && fstatat(dirfd, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }

@@ -6,6 +6,7 @@
 #ifndef DYNO_PATH_H
 #define DYNO_PATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -46,6 +47,9 @@ int path_mkdir_p(int dirfd, const char *path, mode_t mode);
  * Return: 0 (also when there is nothing); -errno of the first entry that would not go.
  */
 int path_remove_tree(int dirfd, const char *name);
+
+/** path_leads_to() - whether the name is the very file that is open, no link to it. */
+bool path_leads_to(int dirfd, const char *name, int fd);
 
 /** path_basename() - the part after the last slash of a path without trailing slashes; points
  * into @path and may therefore include trailing slashes, *@ret_len does not. */

@@ -9,6 +9,7 @@
 #include <sys/pidfd.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/json.h"
@@ -20,7 +21,6 @@
 #include "engine/statefile.h"
 #include "kernel/cgroup.h"
 #include "model/supervise.h"
-#include "rootfs/store_dir.h"
 
 /* How often a control group is looked at until it is empty. */
 #define LOOK_MS 2
@@ -250,13 +250,13 @@ static int keep_record(struct grave *g, struct dyno_err *err)
 
 static int empty_place(const struct state *state, struct dyno_err *err)
 {
-	struct store_dir dir = STORE_DIR_INIT;
+	struct dir dir = DIR_INIT;
 	const char *name;
-	int r = store_dir_open(state->dir_fd, ".", &dir);
+	int r = dir_open(state->dir_fd, ".", &dir);
 
-	while (r == 0 && (name = store_dir_next(&dir)))
+	while (r == 0 && (name = dir_next_name(&dir)))
 		r = path_remove_tree(dir.fd, name);
-	store_dir_done(&dir);
+	dir_done(&dir);
 	if (r < 0)
 		return err_set(err, ERR_RUN_DIR, -r, "empty the directory of the dyno %s/%s",
 			       state->app, state->dyno);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/place.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
@@ -40,26 +40,21 @@ int place_read_spec(int dir_fd, struct arena *arena, const char **ret, size_t *r
 	return 0;
 }
 
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir); /* only read from */
-}
-
 /* Return: a descriptor of its place, where one of that type (NULL: any) has a spec; -ENOENT. */
-static int find_place(DIR *dir, const char *type)
+static int find_place(int run_fd, const char *app, const char *type)
 {
-	struct dirent *e;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const char *name;
+	int r = dir_open(run_fd, app, &dir);
 
-	rewinddir(dir);
-	while ((e = readdir(dir))) {
+	while (r == 0 && (name = dir_next_name(&dir))) {
 		_cleanup_close_ int fd = -EBADF;
-		const char *rest = type ? str_starts(e->d_name, type) : e->d_name;
+		const char *rest = type ? str_starts(name, type) : name;
 		struct stat st;
 
-		if (e->d_name[0] == '.' || !rest || (type && rest[0] != '.'))
+		if (name[0] == '.' || !rest || (type && rest[0] != '.'))
 			continue;
-		fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(dir.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd >= 0 && fstatat(fd, PLACE_SPEC, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			return take_fd(&fd);
 	}
@@ -69,17 +64,11 @@ static int find_place(DIR *dir, const char *type)
 int place_find_spec(int run_fd, const char *app, const char *type, struct arena *arena,
 		    const char **ret, struct dyno_err *err)
 {
-	int app_fd = openat(run_fd, app, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_(close_dirp) DIR *dir = app_fd < 0 ? NULL : fdopendir(app_fd);
-	_cleanup_close_ int place_fd = -EBADF;
+	_cleanup_close_ int place_fd = type ? find_place(run_fd, app, type) : -ENOENT;
 	size_t len;
 
-	if (dir)
-		place_fd = type ? find_place(dir, type) : -ENOENT;
-	else
-		close_fdp(&app_fd);
-	if (dir && place_fd < 0)
-		place_fd = find_place(dir, NULL);
+	if (place_fd < 0)
+		place_fd = find_place(run_fd, app, NULL);
 	if (place_fd >= 0)
 		return place_read_spec(place_fd, arena, ret, &len, err);
 	err_set(err, ERR_NOT_FOUND, ENOENT, "find a dyno of the app %s", app);

@@ -9,11 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "engine/record_dir.h"
-#include "rootfs/store_dir.h"
 
 #define RECORD_SCHEMA 1
 
@@ -130,23 +130,23 @@ static bool is_named(const struct prune *p, const char *manifest)
 
 static void sweep_orphans(const struct prune *p)
 {
-	struct store_dir dir = STORE_DIR_INIT;
+	struct dir dir = DIR_INIT;
 	char path[LINEFILE_PATH_BYTES];
 	time_t now = time(NULL);
 	const char *name;
 	struct stat st;
 
 	str_fmt(path, sizeof(path), RECORD_DIR "/%s", p->app);
-	if (store_dir_open(p->store->data_fd, path, &dir) < 0)
+	if (dir_open(p->store->data_fd, path, &dir) < 0)
 		return;
-	while ((name = store_dir_next(&dir))) {
+	while ((name = dir_next_name(&dir))) {
 		if (!str_starts(name, RECORD_MANIFEST) || is_named(p, name))
 			continue;
 		if (fstatat(dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_mtime < now - ORPHAN_S)
 			(void)unlinkat(dir.fd, name, 0); /* the next sweep tries again */
 	}
-	store_dir_done(&dir);
+	dir_done(&dir);
 }
 
 /* Return: records dropped, or -errno; then nothing has changed. */

@@ -6,10 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "model/name.h"
-#include "rootfs/store_dir.h"
 
 /* Tries at a directory that is removed at the same time. */
 #define DIR_TRIES 8
@@ -85,16 +85,16 @@ static bool is_app(int dir_fd, const char *name)
 
 int record_each_app(struct store *store, record_app_fn fn, void *data, struct dyno_err *err)
 {
-	struct store_dir dir = STORE_DIR_INIT;
+	struct dir dir = DIR_INIT;
 	const char *name;
-	int r = store_dir_open(store->data_fd, RECORD_DIR, &dir);
+	int r = dir_open(store->data_fd, RECORD_DIR, &dir);
 
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
 		return err_set(err, ERR_RECORD, -r, "read %s/" RECORD_DIR, store->data_dir);
-	while (r == 0 && (name = store_dir_next(&dir)))
+	while (r == 0 && (name = dir_next_name(&dir)))
 		r = is_app(dir.fd, name) ? fn(data, name) : 0;
-	store_dir_done(&dir);
+	dir_done(&dir);
 	return r;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/scratch.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,6 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -48,16 +48,6 @@ static int open_all(struct store *store, bool make)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Whether the name still leads to the directory that was locked. */
-static bool is_linked(int all, const char *name, int fd)
-{
-	struct stat a;
-	struct stat b;
-
-	return fstat(fd, &a) == 0 && fstatat(all, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 int scratch_remove_dead(struct store *store, const char *name)
 {
 	_cleanup_close_ int all = open_all(store, false);
@@ -74,7 +64,7 @@ int scratch_remove_dead(struct store *store, const char *name)
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	/* Its maker has just removed it: what has the name now is another's. */
-	if (!is_linked(all, name, fd))
+	if (!path_leads_to(all, name, fd))
 		return -ENOENT;
 	return path_remove_tree(all, name);
 }
@@ -93,7 +83,7 @@ static int make_locked(int all, const char *name)
 		if (fd < 0 && errno != ENOENT)
 			return -errno;
 		/* A collector that was faster holds it only to remove it. */
-		if (fd < 0 || flock(fd, LOCK_EX) < 0 || !is_linked(all, name, fd))
+		if (fd < 0 || flock(fd, LOCK_EX) < 0 || !path_leads_to(all, name, fd))
 			continue;
 		return take_fd(&fd);
 	}
@@ -164,30 +154,19 @@ void scratch_done(struct scratch *s)
 	s->path = NULL;
 }
 
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir); /* only read from */
-}
-
 int scratch_each(struct store *store, scratch_fn fn, void *data)
 {
-	_cleanup_(close_dirp) DIR *dir = NULL;
-	struct dirent *e;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const char *name;
 	int fd = open_all(store, false);
-	int r;
+	int r = fd < 0 ? fd : dir_take(fd, &dir);
 
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	dir = fdopendir(fd);
-	if (!dir) {
-		close_fdp(&fd);
-		return -ENOMEM;
-	}
-	while ((e = readdir(dir))) {
-		if (e->d_name[0] == '.')
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	while ((name = dir_next_name(&dir))) {
+		if (name[0] == '.')
 			continue;
-		r = fn(data, e->d_name);
+		r = fn(data, name);
 		if (r)
 			return r;
 	}

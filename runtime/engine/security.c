@@ -9,7 +9,6 @@
  * process must still live.  Texts may be long (mounts) and are read up to a limit; names in them
  * are a tenant's.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/num.h"
@@ -57,12 +57,6 @@ struct look {
 static void dyno_closep(struct dyno **dyno)
 {
 	dyno_close(*dyno);
-}
-
-static void closedirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
 }
 
 static void tell(struct look *l, enum dyno_hold verdict, const char *name, const char *fact,
@@ -453,19 +447,16 @@ static void look_fd(struct look *l, int dir, const char *number)
 
 static void look_fds(struct look *l)
 {
-	int fd = openat(l->dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const char *name;
+	int r = dir_open(l->dir, "fd", &dir);
 
-	if (!dir) {
-		int num = errno;
-
-		close_fdp(&fd);
-		tell_unknown(l, "descriptors", num);
+	if (r < 0) {
+		tell_unknown(l, "descriptors", -r);
 		return;
 	}
-	while ((entry = readdir(dir)) != NULL)
-		look_fd(l, dirfd(dir), entry->d_name);
+	while ((name = dir_next_name(&dir)))
+		look_fd(l, dir.fd, name);
 }
 
 /* ---- mounts --------------------------------------------------------------------------------- */
@@ -660,18 +651,19 @@ static bool is_numbered(struct look *l, uint32_t number)
 /* A process by its number inside. Return: its directory, and number on the host; -ESRCH. */
 static int find_inside(int init_dir, uint32_t number, int *ret_pid)
 {
-	_cleanup_(closedirp) DIR *dir = opendir("/proc");
-	struct dirent *entry;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const char *name;
+	int r = dir_open(AT_FDCWD, "/proc", &dir);
 
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir)) != NULL) {
+	if (r < 0)
+		return r;
+	while ((name = dir_next_name(&dir))) {
 		_cleanup_arena_ struct arena arena = {0};
 		_cleanup_close_ int fd = -EBADF;
 		struct look l = {.arena = &arena};
 		uint32_t pid;
 
-		if (num_parse_u32(entry->d_name, INT32_MAX, &pid) < 0)
+		if (num_parse_u32(name, INT32_MAX, &pid) < 0)
 			continue;
 		fd = open_process((int)pid);
 		l.dir = fd;

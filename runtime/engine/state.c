@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/state.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -10,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -26,16 +26,6 @@
 /* "APP/DYNO" */
 #define PLACE_BYTES (2 * STATE_NAME_BYTES)
 
-/* Whether the name still leads to the directory that was locked. */
-static bool is_linked(int run_fd, const char *place, int dir_fd)
-{
-	struct stat a;
-	struct stat b;
-
-	return fstat(dir_fd, &a) == 0 && fstatat(run_fd, place, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
 /*
  * Return: a locked descriptor; -EWOULDBLOCK: it is alive; -ENOENT, -ESTALE: gone meanwhile.
  */
@@ -48,7 +38,7 @@ static int open_locked(int run_fd, const char *place)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
-	if (!is_linked(run_fd, place, fd))
+	if (!path_leads_to(run_fd, place, fd))
 		return -ESTALE;
 	return take_fd(&fd);
 }
@@ -224,51 +214,25 @@ void state_release(struct state *s)
 	close_fdp(&s->dir_fd);
 }
 
-static bool is_dot(const char *name)
-{
-	return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
-}
-
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		(void)closedir(*dir); /* only read from */
-}
-
-static DIR *open_dir(int at, const char *name)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir;
-
-	if (fd < 0)
-		return NULL;
-	dir = fdopendir(fd);
-	if (!dir)
-		close_fdp(&fd);
-	return dir;
-}
-
 static int each_of(int run_fd, const char *app, state_place_fn fn, void *data)
 {
-	_cleanup_(close_dirp) DIR *dir = open_dir(run_fd, app);
-	struct dirent *e;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const char *name;
+	int r = dir_open(run_fd, app, &dir);
 
-	if (!dir)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-	while ((e = readdir(dir))) {
+	if (r < 0)
+		return r == -ENOENT || r == -ENOTDIR ? 0 : r;
+	while ((name = dir_next_name(&dir))) {
 		struct state s = STATE_INIT;
 		char place[PLACE_BYTES];
-		int r;
 
-		if (is_dot(e->d_name))
-			continue;
-		if (str_fmt(place, sizeof(place), "%s/%s", app, e->d_name) >= sizeof(place))
+		if (str_fmt(place, sizeof(place), "%s/%s", app, name) >= sizeof(place))
 			continue; /* no name of ours is so long */
 		r = open_locked(run_fd, place);
 		if (r < 0 && r != -EWOULDBLOCK)
 			continue; /* gone, or no directory */
 		s = (struct state){.run_fd = run_fd, .dir_fd = r < 0 ? -EBADF : r};
-		set_names(&s, app, e->d_name);
+		set_names(&s, app, name);
 		r = fn(data, &s, r < 0);
 		close_fdp(&s.dir_fd);
 		if (r)
@@ -290,14 +254,14 @@ int state_collect_begin(int run_fd, int *ret_fd, struct dyno_err *err)
 
 int state_each(int run_fd, state_place_fn fn, void *data, struct dyno_err *err)
 {
-	_cleanup_(close_dirp) DIR *dir = open_dir(run_fd, ".");
-	struct dirent *e;
-	int r;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const struct dirent *e;
+	int r = dir_open(run_fd, ".", &dir);
 
-	if (!dir)
-		return err_set(err, ERR_RUN_DIR, errno, "read the run directory");
-	while ((e = readdir(dir))) {
-		if (is_dot(e->d_name) || e->d_type == DT_REG || e->d_type == DT_SOCK)
+	if (r < 0)
+		return err_set(err, ERR_RUN_DIR, -r, "read the run directory");
+	while ((e = dir_next(&dir))) {
+		if (e->d_type == DT_REG || e->d_type == DT_SOCK)
 			continue;
 		r = each_of(run_fd, e->d_name, fn, data);
 		if (r > 0)

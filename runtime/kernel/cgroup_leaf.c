@@ -2,7 +2,6 @@
 /*
  * cgroup_leaf.c - the leaves: make, limit, kill, read, remove; see cgroup.h.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/num.h"
@@ -194,33 +194,20 @@ int cgroup_leaf_limit(const struct cgroup_host *host, const char *name,
 /* Remove the groups below @dir_fd; their processes, if any, make it fail. */
 static int remove_children(int dir_fd, unsigned int depth)
 {
-	DIR *dir;
-	struct dirent *entry;
-	int r = 0;
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const struct dirent *entry;
+	int r = dir_open(dir_fd, ".", &dir);
 
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		close_fdp(&fd);
-		return r;
-	}
-
-	while (r == 0 && (entry = readdir(dir))) {
-		if (entry->d_type != DT_DIR || str_eq(entry->d_name, ".") ||
-		    str_eq(entry->d_name, ".."))
+	while (r == 0 && (entry = dir_next(&dir))) {
+		if (entry->d_type != DT_DIR)
 			continue;
 		_cleanup_close_ int child =
-			openat(dirfd(dir), entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+			openat(dir.fd, entry->d_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (child >= 0 && depth > 1)
 			r = remove_children(child, depth - 1);
-		if (r == 0 && unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) != 0 &&
-		    errno != ENOENT)
+		if (r == 0 && unlinkat(dir.fd, entry->d_name, AT_REMOVEDIR) != 0 && errno != ENOENT)
 			r = -errno;
 	}
-	(void)closedir(dir); /* read only */
 	return r;
 }
 
@@ -520,28 +507,17 @@ static bool seen_before(const struct cgroup_host *host, int tree, const char *na
 static int walk_tree(const struct cgroup_host *host, int tree, const char *suffix,
 		     cgroup_leaf_fn fn, void *data)
 {
-	DIR *dir;
-	struct dirent *entry;
-	int r = 0;
-	int fd = openat(host->parent_fd[tree], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const struct dirent *entry;
+	int r = dir_open(host->parent_fd[tree], ".", &dir);
 
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		close_fdp(&fd);
-		return r;
-	}
-
-	while (r == 0 && (entry = readdir(dir))) {
+	while (r == 0 && (entry = dir_next(&dir))) {
 		/* Leaves never begin with a dot: name_is_valid(). */
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
 		    !str_ends(entry->d_name, suffix) || seen_before(host, tree, entry->d_name))
 			continue;
 		r = fn(data, entry->d_name);
 	}
-	(void)closedir(dir); /* read only */
 	return r;
 }
 

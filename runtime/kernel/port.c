@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kernel/port.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -9,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/num.h"
@@ -87,29 +87,24 @@ static int fixed_is_free(uint16_t port)
 	return r < 0 ? r : 1;
 }
 
-/* Whether a directory of descriptors (/proc/PID/fd) holds the socket. */
-static bool fds_hold_socket(int fds, const char *want)
+/* Whether a directory of descriptors (PID/fd) holds the socket. */
+static bool fds_hold_socket(int proc, const char *path, const char *want)
 {
-	DIR *dir = fdopendir(fds);
-	struct dirent *entry;
+	_cleanup_dir_ struct dir dir = DIR_INIT;
+	const char *name;
 	bool found = false;
 
-	if (!dir) {
-		(void)close(fds); /* fdopendir did not take it */
+	if (dir_open(proc, path, &dir) < 0)
 		return false;
-	}
-
-	while (!found && (entry = readdir(dir))) {
+	while (!found && (name = dir_next_name(&dir))) {
 		char link[64];
-		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
+		ssize_t n = readlinkat(dir.fd, name, link, sizeof(link) - 1);
 
 		if (n <= 0)
 			continue;
 		link[n] = '\0';
 		found = str_eq(link, want);
 	}
-
-	(void)closedir(dir); /* read only */
 	return found;
 }
 
@@ -129,31 +124,27 @@ static void read_comm(int proc, const char *pid, char comm[16])
 /* The first process that holds the socket; processes of others are invisible without rights. */
 static void find_process(uint32_t inode, struct port_owner *owner)
 {
+	_cleanup_dir_ struct dir proc = DIR_INIT;
+	const char *name;
 	char want[32];
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
 
-	if (!proc)
+	if (dir_open(AT_FDCWD, "/proc", &proc) < 0)
 		return;
 	(void)str_fmt(want, sizeof(want), "socket:[%u]", inode);
 
-	while ((entry = readdir(proc))) {
+	while ((name = dir_next_name(&proc))) {
 		char path[64];
 		uint32_t pid;
-		int fds;
 
-		if (num_parse_u32(entry->d_name, PID_LIMIT, &pid) != 0)
+		if (num_parse_u32(name, PID_LIMIT, &pid) != 0)
 			continue;
 		(void)str_fmt(path, sizeof(path), "%u/fd", pid);
-		fds = openat(dirfd(proc), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fds < 0 || !fds_hold_socket(fds, want))
+		if (!fds_hold_socket(proc.fd, path, want))
 			continue;
 		owner->pid = (int32_t)pid;
-		read_comm(dirfd(proc), entry->d_name, owner->comm);
+		read_comm(proc.fd, name, owner->comm);
 		break;
 	}
-
-	(void)closedir(proc); /* read only */
 }
 
 int port_find_owner(uint16_t port, struct port_owner *ret)

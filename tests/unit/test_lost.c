@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/errclass.h"
 #include "base/fd.h"
 #include "base/path.h"
@@ -33,7 +34,6 @@
 #include "engine/record.h"
 #include "engine/statefile.h"
 #include "kernel/cgroup.h"
-#include "rootfs/store_dir.h"
 
 /* In a child a failed check must not jump into cmocka. */
 #define CHECK(cond)               \
@@ -191,12 +191,12 @@ static bool is_there(struct fixture *f, const char *path)
 
 static bool is_empty(const struct state *s)
 {
-	struct store_dir dir = STORE_DIR_INIT;
+	struct dir dir = DIR_INIT;
 	bool empty;
 
-	assert_int_equal(store_dir_open(s->dir_fd, ".", &dir), 0);
-	empty = !store_dir_next(&dir);
-	store_dir_done(&dir);
+	assert_int_equal(dir_open(s->dir_fd, ".", &dir), 0);
+	empty = !dir_next_name(&dir);
+	dir_done(&dir);
 	return empty;
 }
 

@@ -22,13 +22,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/dir.h"
 #include "base/errclass.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/timetext.h"
 #include "engine/record.h"
-#include "rootfs/store_dir.h"
 
 #define WRITERS 8
 #define RECORDS 500
