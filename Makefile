@@ -121,6 +121,8 @@ all: $(BINS) ## build/dyno and its helpers, runnable in place (the default)
 
 # ---- unit tests ------------------------------------------------------------------------------
 UNIT_BINS := $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNIT_SRC))
+# What a later make would have to compile again.
+.SECONDARY: $(UNIT_SRC:%.c=$(O)/obj/%.o)
 $(O)/unit/%: $(O)/obj/tests/unit/%.o $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(DYNO_LIBS)

@@ -19,11 +19,6 @@
 /* Source: statfs(2), fuse_i.h; not in linux/magic.h of every release */
 #define FUSE_MAGIC 0x65735546
 
-/* Source: contract 8.10: the release phase runs in a one-off */
-#define TYPE_RELEASE "release"
-/* Source: contract 4.5 */
-#define TYPE_WEB "web"
-
 void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opts *opts)
 {
 	*app = (struct app){
@@ -173,9 +168,8 @@ int app_find_command(struct app *app, struct dyno_err *err)
 		r = filter_find(app->opts, app->host->libexec_dir, &app->arena, &app->filter, err);
 	if (r < 0)
 		return r;
-	app->formation =
-		app->command.kind == COMMAND_TYPE && !str_eq(app->command.type, TYPE_RELEASE);
-	app->web = app->formation && str_eq(app->command.type, TYPE_WEB);
+	app->formation = command_is_formation(&app->command);
+	app->web = app->formation && str_eq(app->command.type, PROC_TYPE_WEB);
 	app->slow_layers = is_slow_fs(app->slug.layer_fd) || is_slow_fs(app->stack.root_fd) ||
 			   has_slow_mount(&app->mounts);
 	return 0;

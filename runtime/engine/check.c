@@ -41,7 +41,7 @@ static void check_types(struct check *c, const struct slug *slug, struct arena *
 		     "no process types: add a Procfile with a line such as \"web: ./server\"");
 		return;
 	}
-	if (!proc_types_find(&slug->types, "web"))
+	if (!proc_types_find(&slug->types, PROC_TYPE_WEB))
 		tell(c, DYNO_WARN, "Procfile", 0,
 		     "no web type: dyno run needs a TYPE or a COMMAND with this slug");
 	for (i = 0; i < slug->types.n; i++) {

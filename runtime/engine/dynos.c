@@ -174,6 +174,21 @@ int dynos_facts(struct dyno *dyno, struct arena *arena, struct dyno_facts *ret,
 	return r < 0 ? r : read_facts(&text, arena, ret, err);
 }
 
+int dynos_init_pid(struct dyno *dyno, int *ret, struct dyno_err *err)
+{
+	_cleanup_arena_ struct arena arena = {0};
+	struct dyno_facts facts;
+	int r = dynos_facts(dyno, &arena, &facts, err);
+
+	if (r < 0)
+		return r;
+	if (facts.info.init_pid <= 0)
+		return err_set(err, ERR_NOT_FOUND, ESRCH, "%s/%s does not run: it is %s", dyno->app,
+			       dyno->name, facts.info.state);
+	*ret = facts.info.init_pid;
+	return 0;
+}
+
 DYNO_PUBLIC int dyno_state(struct dyno *dyno, dyno_info_fn fn, void *data, struct dyno_err *err)
 {
 	_cleanup_arena_ struct arena arena = {0};

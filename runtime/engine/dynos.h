@@ -48,6 +48,10 @@ int dynos_ask(struct dyno *dyno, const struct ctl_request *request, struct sbuf 
 int dynos_facts(struct dyno *dyno, struct arena *arena, struct dyno_facts *ret,
 		struct dyno_err *err);
 
+/** dynos_init_pid() - the host's number of its dyno-init.  It may end at any moment.
+ * Return: 0; -ESRCH with ERR_NOT_FOUND: no generation lives. Errors: as dynos_ask(). */
+int dynos_init_pid(struct dyno *dyno, int *ret, struct dyno_err *err);
+
 /**
  * dynos_watch() - a further connection to the same monitor, subscribed: its first packet is there.
  * @ret_fd: the caller's

@@ -119,21 +119,6 @@ DYNO_PUBLIC int dyno_diff(struct dyno_host *host, const char *app, const char *n
 
 /* ---- copies --------------------------------------------------------------------------------- */
 
-static int init_pid_of(struct dyno *dyno, int *ret, struct dyno_err *err)
-{
-	_cleanup_arena_ struct arena arena = {0};
-	struct dyno_facts facts;
-	int r = dynos_facts(dyno, &arena, &facts, err);
-
-	if (r < 0)
-		return r;
-	if (facts.info.init_pid <= 0)
-		return err_set(err, ERR_NOT_FOUND, ESRCH, "%s/%s does not run: it is %s", dyno->app,
-			       dyno->name, facts.info.state);
-	*ret = facts.info.init_pid;
-	return 0;
-}
-
 /* Until a launch has pivoted, its process sees the host's root: nothing of that is the dyno's. */
 static int check_root(const struct dyno *dyno, int root, struct dyno_err *err)
 {
@@ -162,7 +147,7 @@ static int open_root(struct dyno *dyno, struct dyno_err *err)
 	char path[32];
 	int again;
 	int pid;
-	int r = init_pid_of(dyno, &pid, err);
+	int r = dynos_init_pid(dyno, &pid, err);
 
 	if (r < 0)
 		return r;
@@ -170,7 +155,7 @@ static int open_root(struct dyno *dyno, struct dyno_err *err)
 	if (pidfd < 0)
 		return err_set(err, ERR_NOT_FOUND, errno, "find the processes of %s/%s", dyno->app,
 			       dyno->name);
-	r = init_pid_of(dyno, &again, err);
+	r = dynos_init_pid(dyno, &again, err);
 	if (r < 0)
 		return r;
 	str_fmt(path, sizeof(path), "/proc/%d/root", pid);

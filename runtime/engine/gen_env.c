@@ -16,11 +16,10 @@
 #include "model/envfile.h"
 #include "model/environ.h"
 
-static int add_env_file(struct env *env, const char *path, struct arena *arena,
-			struct dyno_err *err)
+int gen_read_env_file(const char *path, struct arena *arena, struct env_pairs *ret,
+		      struct dyno_err *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct env_pairs pairs = {0};
 	char *text;
 	size_t len;
 	int r;
@@ -30,9 +29,21 @@ static int add_env_file(struct env *env, const char *path, struct arena *arena,
 	r = fd_read_all(fd, ENVFILE_MAX_BYTES, arena, &text, &len);
 	if (r < 0)
 		return err_set(err, ERR_ENV_SYNTAX, -r, "read the env file %s", path);
-	r = envfile_parse(text, len, arena, &pairs, err);
-	if (r == 0)
-		r = env_set_pairs(env, &pairs, ENV_FILE, err);
+	r = envfile_parse(text, len, arena, ret, err);
+	if (r < 0)
+		err_context(err, "%s", path);
+	return r;
+}
+
+static int add_env_file(struct env *env, const char *path, struct arena *arena,
+			struct dyno_err *err)
+{
+	struct env_pairs pairs = {0};
+	int r = gen_read_env_file(path, arena, &pairs, err);
+
+	if (r < 0)
+		return r;
+	r = env_set_pairs(env, &pairs, ENV_FILE, err);
 	if (r < 0)
 		err_context(err, "%s", path);
 	return r;

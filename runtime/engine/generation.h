@@ -17,6 +17,7 @@
 #include "engine/receipt.h"
 #include "engine/scratch.h"
 #include "model/appspec.h"
+#include "model/environ.h"
 #include "model/spec.h"
 
 /* Paths of the launcher's making in an upper: see struct upper_opts. */
@@ -106,6 +107,14 @@ void gen_done(struct generation *gen);
 
 /** gen_make_environment() - @envp of the command. Errors: ERR_ENV_*. */
 int gen_make_environment(struct generation *gen, struct dyno_err *err);
+
+/**
+ * gen_read_env_file() - the pairs of one env file, with the limits of envfile.h.
+ * @ret: strings in @arena
+ * Errors: ERR_ENV_SYNTAX, with @path.
+ */
+int gen_read_env_file(const char *path, struct arena *arena, struct env_pairs *ret,
+		      struct dyno_err *err);
 
 /** gen_make_spec() - @spec, @uid, @app_layer. Errors: ERR_MEMORY, ERR_STACK. */
 int gen_make_spec(struct generation *gen, struct dyno_err *err);

@@ -92,7 +92,6 @@ struct monitor {
 	bool reported;
 	bool ran;
 	bool dirty;
-	bool ended;
 	struct dyno_outcome last;
 	bool have_last;
 	bool recorded;

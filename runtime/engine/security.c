@@ -585,18 +585,11 @@ static int open_process(int pid)
 
 static int ask_pids(struct dyno *dyno, int *ret_init, int *ret_main, struct dyno_err *err)
 {
-	_cleanup_arena_ struct arena arena = {0};
-	struct dyno_facts facts;
-	int r = dynos_facts(dyno, &arena, &facts, err);
+	int r = dynos_init_pid(dyno, ret_init, err);
 
-	if (r < 0)
-		return r;
-	if (facts.info.init_pid <= 0)
-		return err_set(err, ERR_NOT_FOUND, ESRCH, "%s/%s does not run: it is %s", dyno->app,
-			       dyno->name, facts.info.state);
-	*ret_init = facts.info.init_pid;
-	*ret_main = mainpid_of(facts.info.init_pid);
-	return 0;
+	if (r == 0)
+		*ret_main = mainpid_of(*ret_init);
+	return r;
 }
 
 /* Its number may have become another's before the directory was opened: but not while its parent

@@ -23,15 +23,13 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "engine/app.h"
+#include "engine/generation.h"
 #include "engine/lost.h"
 #include "engine/monitor.h"
 #include "engine/place.h"
 #include "model/dynospec.h"
-#include "model/envfile.h"
 
 #define MONITOR_PROGRAM "dyno-monitor"
-/* Source: contract 4.5, 8.10: the release phase is no part of a formation */
-#define TYPE_RELEASE "release"
 /* Dynos of one type. Source: contract 6.13 has 255 at most for an app */
 #define COUNT_MAX 10000U
 
@@ -69,25 +67,6 @@ static int no_memory(struct dyno_err *err)
 
 /* ---- settings that do not depend on this process ------------------------------------------- */
 
-static int read_env_file(struct start *s, const char *path, struct env_pairs *ret,
-			 struct dyno_err *err)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char *text;
-	size_t len;
-	int r;
-
-	if (fd < 0)
-		return err_set(err, ERR_ENV_SYNTAX, errno, "open the env file %s", path);
-	r = fd_read_all(fd, ENVFILE_MAX_BYTES, &s->arena, &text, &len);
-	if (r < 0)
-		return err_set(err, ERR_ENV_SYNTAX, -r, "read the env file %s", path);
-	r = envfile_parse(text, len, &s->arena, ret, err);
-	if (r < 0)
-		err_context(err, "%s", path);
-	return r;
-}
-
 /* Env files are the caller's: their content travels, before the vars that win over it. */
 static int resolve_env(struct start *s, struct dyno_err *err)
 {
@@ -105,7 +84,7 @@ static int resolve_env(struct start *s, struct dyno_err *err)
 	if (o->n_env_files > ARRAY_SIZE(pairs))
 		return err_set(err, ERR_USAGE, E2BIG, "read %zu env files", o->n_env_files);
 	for (i = 0; i < o->n_env_files; i++) {
-		r = read_env_file(s, o->env_files[i], &pairs[i], err);
+		r = gen_read_env_file(o->env_files[i], &s->arena, &pairs[i], err);
 		if (r < 0)
 			return r;
 		n += pairs[i].n;
@@ -208,7 +187,7 @@ static int default_scale(struct start *s, struct dyno_err *err)
 	if (!scale)
 		return no_memory(err);
 	for (i = 0; i < types->n; i++)
-		if (!str_eq(types->items[i].name, TYPE_RELEASE))
+		if (!str_eq(types->items[i].name, PROC_TYPE_RELEASE))
 			scale[n++] = (struct dyno_scale){types->items[i].name, 1};
 	if (n == 0) {
 		err_set(err, ERR_PROCFILE_MISSING, 0,
@@ -428,7 +407,7 @@ static int start_oneoff(struct start *s, struct dyno_err *err)
 	r = command_compile(&in, &s->arena, &command, err);
 	if (r < 0)
 		return r;
-	if (command.kind == COMMAND_TYPE && !str_eq(command.type, TYPE_RELEASE))
+	if (command_is_formation(&command))
 		return start_type(s, &(struct dyno_scale){command.type, 1}, err);
 	if (s->opts.dyno.name)
 		return start_named(s, NULL, s->opts.dyno.name, err);

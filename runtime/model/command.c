@@ -7,7 +7,6 @@
 #include "base/str.h"
 
 /* The type that no operand stands for, and that of one-offs (CONTRACT 3.5, 4.5). */
-#define TYPE_WEB    "web"
 #define TYPE_ONEOFF "run"
 
 /* Bytes of a list of types in an error's hint. */
@@ -95,7 +94,7 @@ static int compile_words(const struct command_input *in, struct arena *arena, st
 static int compile_default(const struct command_input *in, struct arena *arena, struct command *ret,
 			   struct dyno_err *err)
 {
-	const struct proc_type *web = proc_types_find(in->types, TYPE_WEB);
+	const struct proc_type *web = proc_types_find(in->types, PROC_TYPE_WEB);
 	char list[LIST_BYTES];
 
 	if (web)
@@ -108,7 +107,7 @@ static int compile_default(const struct command_input *in, struct arena *arena, 
 		return -EINVAL;
 	}
 	(void)err_set(err, ERR_PROCFILE_TYPE, 0,
-		      "choose what to run: the slug has no \"" TYPE_WEB "\" process type");
+		      "choose what to run: the slug has no \"" PROC_TYPE_WEB "\" process type");
 	err_hint(err, "name one of its types: %s", proc_types_list(in->types, list, sizeof(list)));
 	return -EINVAL;
 }
@@ -139,4 +138,9 @@ int command_compile(const struct command_input *in, struct arena *arena, struct 
 	if (type)
 		return command_for_type(type, arena, ret, err);
 	return compile_shell(COMMAND_ONEOFF, TYPE_ONEOFF, in->operands[0], arena, ret, err);
+}
+
+bool command_is_formation(const struct command *command)
+{
+	return command->kind == COMMAND_TYPE && !str_eq(command->type, PROC_TYPE_RELEASE);
 }

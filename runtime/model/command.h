@@ -62,6 +62,10 @@ struct command {
 int command_compile(const struct command_input *in, struct arena *arena, struct command *ret,
 		    struct dyno_err *err);
 
+/** command_is_formation() - a type that is kept up; what runs once completes: one-offs and the
+ * release phase. */
+bool command_is_formation(const struct command *command);
+
 /** command_for_type() - the command of one type, as `start` runs it. Errors: -ENOMEM. */
 int command_for_type(const struct proc_type *type, struct arena *arena, struct command *ret,
 		     struct dyno_err *err);

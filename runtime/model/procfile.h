@@ -38,6 +38,11 @@
 #define PROC_TYPES_MAX_COUNT	 512U
 #define PROCFILE_NOTES_MAX_COUNT 64U
 
+/* The type that listens on $PORT, and the one that runs once before a release.
+ * Source: CONTRACT 4.5, 8.10 */
+#define PROC_TYPE_WEB	  "web"
+#define PROC_TYPE_RELEASE "release"
+
 /**
  * struct proc_type - one process type.
  * @name: such as "web"
