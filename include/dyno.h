@@ -229,6 +229,7 @@ struct dyno_timing {
  * @writable: paths of directories inside that stay writable beside @read_only
  * @tmpfs: memory of the dyno's own: "PATH[:SIZE[:INODES]]"
  * @mounts: files and directories of the host: "SRC:DST[:ro|:rw]"
+ * @private_stack: locks and watches on files that the stack shows of the host are the dyno's own
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
  *       from starting to up"; may be NULL
@@ -279,6 +280,7 @@ struct dyno_run_opts {
 	size_t n_tmpfs;
 	const char *const *mounts;
 	size_t n_mounts;
+	int private_stack;
 	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *data;

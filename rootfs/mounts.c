@@ -180,7 +180,8 @@ int mounts_overlay(const struct overlay_plan *plan, struct dyno_err *err)
 	if (plan->is_volatile && fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
 		return fs_failed(fs, "overlay", "configure a volatile", err);
 	if (fs_string(fs, "lowerdir", plan->lower) < 0 ||
-	    fs_string(fs, "upperdir", plan->upper) < 0 || fs_string(fs, "workdir", plan->work) < 0)
+	    (plan->upper && (fs_string(fs, "upperdir", plan->upper) < 0 ||
+			     fs_string(fs, "workdir", plan->work) < 0)))
 		return fs_failed(fs, "overlay", "give its layers to an", err);
 	return fs_mount(fs, "overlay", plan->attrs, err);
 }

@@ -66,7 +66,7 @@ int mounts_tmpfs(const struct tmpfs_plan *plan, struct dyno_err *err);
  * and what is given here is what mountinfo shows to the tenant, so it must say nothing of the host.
  *
  * @lower: layers, uppermost first, separated by ":"
- * @upper, @work: directories of one file system
+ * @upper, @work: directories of one file system; NULL: none, then there must be two layers
  * @userxattr: keep the marks in user.* (rootless)
  * @is_volatile: skip every sync: the upper is thrown away anyway
  * @attrs: MOUNT_ATTR_*

@@ -88,6 +88,10 @@ static const struct opt rows[] = {
 	 .offset = AT(mounts, struct opt_list),
 	 .arg = "SRC:DST[:ro|:rw]",
 	 .help = "a file or directory of the host (ro)"},
+	{.name = "private-stack",
+	 .kind = OPT_FLAG,
+	 .offset = AT(private_stack, bool),
+	 .help = "no locks on the host's files of the stack"},
 	{.name = "network",
 	 .kind = OPT_CHOICE,
 	 .offset = OPT_FIELD_CHOICE(struct dyno_options, run.network),
@@ -282,6 +286,7 @@ int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *
 	o->run.n_tmpfs = o->tmpfs.n;
 	o->run.mounts = o->mounts.items;
 	o->run.n_mounts = o->mounts.n;
+	o->run.private_stack = o->private_stack;
 	o->run.seccomp_log = o->seccomp_log;
 	return 0;
 }

@@ -17,8 +17,8 @@
 /**
  * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
- * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @read_only, @writable, @tmpfs, @mounts: as
- *       the parser fills them; for @run
+ * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @read_only, @writable, @tmpfs, @mounts,
+ * @private_stack: as the parser fills them; for @run
  * @spec: --spec as it was given
  * @detach: the dynos live on without this command
  * @wait: stay until they are up
@@ -37,6 +37,7 @@ struct dyno_options {
 	struct opt_list writable;
 	struct opt_list tmpfs;
 	struct opt_list mounts;
+	bool private_stack;
 	bool seccomp_log;
 	const char *spec;
 	bool detach;

@@ -29,6 +29,10 @@
 #define DIR_APP	  "app-lower"
 /* "lower0" and so on, uppermost first. */
 #define DIR_LOWER "lower"
+/* A directory of the host below an overlay, by its number in the plan; and nothing above it, since
+ * an overlay without an upper layer has two lower ones. Source: fs/overlayfs/super.c */
+#define DIR_APART "apart"
+#define DIR_EMPTY "empty"
 
 /* All names of an overlay's layers. */
 #define LOWER_NAMES_BYTES (SPEC_MAX_LAYERS * sizeof(DIR_LOWER "0:"))
@@ -260,6 +264,47 @@ static int mount_bind(struct launch *l, const struct spec_mount *m, struct dyno_
 	if (fd < 0)
 		return fd;
 	return mounts_attach(fd, l->root_fd, m->target, err);
+}
+
+/* Locks and watches are an inode's, and an overlay has inodes of its own. */
+static int make_apart(struct launch *l, const char *lower, const char *source, struct dyno_err *err)
+{
+	const struct overlay_plan plan = {
+		.lower = lower,
+		.userxattr = l->rootless,
+		.attrs = ATTRS_SHARED,
+	};
+	int fd = mounts_overlay(&plan, err);
+
+	/* Too many overlays upon each other, or mounts below that it would uncover. */
+	if (fd == -EINVAL)
+		err_hint(err,
+			 "%s of this host takes no overlay: leave --private-stack out, or use "
+			 "a stack of its own files",
+			 source);
+	return fd;
+}
+
+static int mount_apart(struct launch *l, const struct spec_mount *m, struct dyno_err *err)
+{
+	_cleanup_close_ int under =
+		clone_shared(m->source, -1, l->rootless ? -1 : l->userns_fd, false, err);
+	_cleanup_close_ int fd = -EBADF;
+	char lower[DIR_NAME_BYTES + sizeof(":" DIR_EMPTY)];
+	char name[DIR_NAME_BYTES];
+	int r;
+
+	if (under < 0)
+		return under;
+	if (mkdirat(l->scratch_fd, DIR_EMPTY, 0700) < 0 && errno != EEXIST)
+		return err_set(err, ERR_SCRATCH, errno, "make an empty directory of the scratch");
+	str_fmt(name, sizeof(name), DIR_APART "%zu", (size_t)(m - l->spec->mounts));
+	str_fmt(lower, sizeof(lower), "%s:" DIR_EMPTY, name);
+	r = attach_layer(l, under, name, err);
+	if (r < 0)
+		return r;
+	fd = make_apart(l, lower, m->source, err);
+	return fd < 0 ? fd : mounts_attach(fd, l->root_fd, m->target, err);
 }
 
 /* Splits the "upper:work" of a plan. Return: work, or NULL with the error set. */
@@ -504,7 +549,7 @@ int child_mounts(struct launch *l, struct dyno_err *err)
 		[SPEC_MOUNT_DEVPTS] = mount_devpts,	  [SPEC_MOUNT_TMPFS] = mount_tmpfs,
 		[SPEC_MOUNT_MASK_FILE] = mount_mask_file, [SPEC_MOUNT_MASK_DIR] = mount_beside,
 		[SPEC_MOUNT_FILE] = mount_beside,	  [SPEC_MOUNT_AGAIN] = mount_again,
-		[SPEC_MOUNT_HOST] = mount_host,
+		[SPEC_MOUNT_HOST] = mount_host,		  [SPEC_MOUNT_APART] = mount_apart,
 	};
 	size_t i;
 	int r;

@@ -100,6 +100,7 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 		.scratch_inodes = gen->app->opts->scratch_inodes,
 		.network = gen->app->opts->network == DYNO_NET_NONE ? SPEC_NET_NONE : SPEC_NET_HOST,
 		.mounts = &gen->app->mounts,
+		.private_stack = gen->app->opts->private_stack,
 		.unconfined = gen->app->filter.unconfined,
 		.filter = gen->app->filter.code,
 		.n_filter = gen->app->filter.len,

@@ -274,7 +274,8 @@ static int make_mounts(const struct appspec_input *in, struct arena *arena, stru
 	if (!m)
 		return err_set(err, ERR_MEMORY, ENOMEM, "plan the mounts");
 	for (i = 0; i < in->n_binds; i++)
-		m[n++] = (struct spec_mount){.kind = SPEC_MOUNT_BIND,
+		m[n++] = (struct spec_mount){.kind = in->private_stack ? SPEC_MOUNT_APART
+								       : SPEC_MOUNT_BIND,
 					     .target = in->binds[i] + 1,
 					     .source = in->binds[i]};
 	for (i = 0; i < ARRAY_SIZE(mounts_fixed); i++)

@@ -38,6 +38,7 @@
  * @app_is_root: @app is a tree for `/` (root/app/... of the store); else it is what /app shows
  * @app, @stack: the layers
  * @binds, @n_binds: host directories to show at the same path
+ * @private_stack: as files of this dyno's own, which nobody else can lock or watch
  * @resolv_conf, @resolv_len: text of the host's file; NULL: there is none
  * @swap: the host has swap, so the kernel's mark for memory alone may be the quota
  * @scratch_path: NULL: tmpfs; else the directory on disk
@@ -59,6 +60,7 @@ struct appspec_input {
 	struct spec_layer stack;
 	const char *const *binds;
 	size_t n_binds;
+	bool private_stack;
 	const char *resolv_conf;
 	size_t resolv_len;
 	bool swap;

@@ -83,6 +83,7 @@ const struct dynospec_row dynospec_rows[] = {
 	STRINGS("writable", KEY_LIST, writable),
 	STRINGS("tmpfs", KEY_LIST, tmpfs),
 	STRINGS("mounts", KEY_LIST, mounts),
+	SCALAR("private_stack", KEY_BOOL, int, dyno.private_stack),
 };
 const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 

@@ -119,6 +119,7 @@ struct spec_node {
 
 enum spec_mount_kind {
 	SPEC_MOUNT_BIND,      /* a host directory, read-only */
+	SPEC_MOUNT_APART,     /* the same by an overlay: its locks and watches are the dyno's own */
 	SPEC_MOUNT_OVERLAY,   /* @layer with an upper of its own */
 	SPEC_MOUNT_PROC,      /* of the new pid namespace */
 	SPEC_MOUNT_DEV,	      /* a tmpfs with the standard nodes; read-only in the end */
@@ -136,7 +137,7 @@ enum spec_mount_kind {
  * struct spec_mount - one mount inside, carried out in the order of the list.
  * @kind: see above
  * @target: relative to `/`
- * @source: SPEC_MOUNT_BIND: absolute path on the host; SPEC_MOUNT_FILE, SPEC_MOUNT_MASK_DIR: the
+ * @source: SPEC_MOUNT_BIND, SPEC_MOUNT_APART: absolute path on the host; SPEC_MOUNT_FILE, SPEC_MOUNT_MASK_DIR: the
  *          path of a node beside the root; SPEC_MOUNT_OVERLAY: paths of two such directories that
  *          take its writes, upper and work, separated by ":"
  * @layer: SPEC_MOUNT_OVERLAY, SPEC_MOUNT_HOST

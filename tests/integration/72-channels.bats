@@ -16,12 +16,12 @@ setup() {
 	[ -e "$BASE/hostile.tgz" ] || as_user "$DYNO" slug pack "$APP" -o "$BASE/hostile.tgz" >/dev/null
 }
 
-# channels NETWORK SLUG: what one dyno finds of another, into $found; a line each, but for what
-# dyno-security(7) admits
+# channels NETWORK SLUG [OPTION...]: what one dyno finds of another, into $found; a line each, but
+# for what dyno-security(7) admits
 channels() {
-	begin --name give.1 --network "$1" "$2" -- /app/hostile give 4711
+	begin --name give.1 --network "$1" "${@:3}" "$2" -- /app/hostile give 4711
 	says 10 given
-	run -0 dyno run -q --name look.1 --network "$1" "$2" -- /app/hostile look 4711
+	run -0 dyno run -q --name look.1 --network "$1" "${@:3}" "$2" -- /app/hostile look 4711
 	[ "$(grep -cE ': (possible|denied)$' <<<"$output")" -ge 30 ] || lib_seen "few answers"
 	kill "$pid"
 	looked=$output
@@ -34,27 +34,34 @@ channels() {
 	)
 }
 
-# The host's stack is the host's own /usr, and rootless the nodes in /dev are the host's: who may
-# read a file may lock it and watch it.
+# admitted [PATH...]: who may read a file of the host may lock it and watch it.  Rootless that is so
+# of the nodes in /dev: the kernel makes none for a user, and has none work on an overlay of his.
 admitted() {
-	local path shared=(/usr /usr/bin/env)
-	[ "$PROFILE" != rootless ] || shared+=(/dev/null /dev/zero)
-	for path in "${shared[@]}"; do
+	local path
+	[ "$PROFILE" != rootless ] || set -- "$@" /dev/null /dev/zero
+	for path; do
 		printf '%s\n' "flock $path" "lock $path" "inotify $path"
 	done
 }
 
 @test "two dynos of one slug: no lock, key, IPC, socket, file or watch passes between them (T39)" {
 	ADMITTED=$(admitted)
-	channels none "$BASE/hostile.tgz"
+	channels none "$BASE/hostile.tgz" --private-stack
 	[ -z "$found" ] || fail "found: $found"
 	# one directory, named by the caller for both
-	channels none "$APP"
+	channels none "$APP" --private-stack
 	[ -z "$found" ] || fail "found: $found"
 }
 
+@test "without --private-stack files of the host's /usr can be locked and watched, and no other (T39)" {
+	ADMITTED=$(admitted /usr /usr/bin/env)
+	channels none "$BASE/hostile.tgz"
+	[ -z "$found" ] || fail "found: $found"
+	grep -qx 'flock /usr/bin/env: possible' <<<"$looked" || lib_seen "not even the host's own"
+}
+
 @test "in the host's network abstract sockets are the network's, and nothing else is (T39)" {
-	ADMITTED=$(admitted)
+	ADMITTED=$(admitted /usr /usr/bin/env)
 	channels host "$BASE/hostile.tgz"
 	[ "$found" = 'abstract socket' ] || fail "found: $found"
 }

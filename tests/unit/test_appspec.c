@@ -154,6 +154,11 @@ static void appspec_compile__mounts_and_files__are_those_of_the_contract(void **
 		assert_string_equal(spec.mounts[i].target, mounts[i].target);
 		assert_int_equal(spec.mounts[i].kind, mounts[i].kind);
 	}
+	in.private_stack = true;
+	assert_int_equal(appspec_compile(&in, &a, &spec, &err), 0);
+	assert_int_equal(spec.n_mounts, ARRAY_SIZE(mounts));
+	assert_int_equal(spec.mounts[0].kind, SPEC_MOUNT_APART);
+	assert_string_equal(spec.mounts[0].source, "/usr");
 	assert_int_equal(find_mount(&spec, "dev/shm")->bytes, 65536ULL * 1024);
 	assert_int_equal(find_mount(&spec, "dev/shm")->mode, 0700);
 	for (i = 0; i < ARRAY_SIZE(files); i++) {

@@ -71,7 +71,7 @@ static const char every_key[] =
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
 	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
 	"\"receipt\":false,\"read_only\":true,\"writable\":[\"/app\",\"/x\"],"
-	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"]}";
+	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"],\"private_stack\":true}";
 
 static int parse(const char *text, struct arena *arena, struct dyno_start_opts *io)
 {
@@ -143,6 +143,7 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_string_equal(d->tmpfs[0], "/t:1M");
 	assert_int_equal(d->n_mounts, 1);
 	assert_string_equal(d->mounts[0], "/s:/d:rw");
+	assert_int_equal(d->private_stack, 1);
 	/* what is no setting */
 	assert_int_equal(o.exact | o.log_fd | o.keep_fd | d->events_fd, 0);
 	assert_true(!d->spec && !d->log && !d->data && !d->timing);
