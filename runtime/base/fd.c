@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -160,6 +161,16 @@ int file_read_beneath(int dirfd, const char *path, size_t max_bytes, struct aren
 		return -EINVAL;
 
 	return fd_read_all(fd, max_bytes, arena, ret, ret_len);
+}
+
+uint32_t fd_used_inodes(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0 || fs.f_files <= fs.f_ffree ||
+	    fs.f_files - fs.f_ffree > UINT32_MAX)
+		return 0;
+	return (uint32_t)(fs.f_files - fs.f_ffree);
 }
 
 int file_write_at(int dirfd, const char *path, const char *data)

@@ -55,6 +55,10 @@ int fd_read_all(int fd, size_t max_bytes, struct arena *arena, char **ret, size_
 int file_read_beneath(int dirfd, const char *path, size_t max_bytes, struct arena *arena,
 		      char **ret, size_t *ret_len);
 
+/** fd_used_inodes() - inodes in use on a file system of limited number. [child]
+ * Return: 0 where that is unknown, or not limited. */
+uint32_t fd_used_inodes(int fd);
+
 /** file_write_at() - write @data to an existing file (cgroup, proc); one write(2). [child]
  * Return: 0 or -errno. */
 int file_write_at(int dirfd, const char *path, const char *data);

@@ -42,11 +42,9 @@ static int step_own_ids(struct launch *l, struct dyno_err *err)
 }
 
 /* A message to the monitor that carries a descriptor. */
-static int send_fd(const struct launch *l, enum init_msg_type type, int value, int fd,
-		   struct dyno_err *err)
+static int send_fd(const struct launch *l, const struct init_msg *msg, int fd, struct dyno_err *err)
 {
-	struct init_msg msg = {.type = type, .value = value};
-	struct iovec iov = {.iov_base = &msg, .iov_len = sizeof(msg)};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg)};
 	union {
 		struct cmsghdr head;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -77,22 +75,27 @@ static int step_listen_socket(struct launch *l, struct dyno_err *err)
 	r = listen_probe_open(&fd);
 	if (r < 0)
 		return err_set(err, ERR_LAUNCH, -r, "open a socket that lists listeners");
-	return send_fd(l, INIT_MSG_LISTEN_FD, 0, fd, err);
+	return send_fd(l, &(struct init_msg){.type = INIT_MSG_LISTEN_FD}, fd, err);
 }
 
 /* They outlive the mount namespace: what was written can be read when nobody writes any more. */
 static int step_uppers(struct launch *l, struct dyno_err *err)
 {
+	struct init_msg msg = {.type = INIT_MSG_UPPER_FD};
 	_cleanup_close_ int app_fd = -EBADF;
 	int r;
 
 	if (!l->want_upper_fds)
 		return 0;
+	/* What the app finds is not its own, as root: without a new inode it has changed nothing. */
+	if (l->spec->root.upper == SPEC_UPPER_TMPFS && !l->rootless)
+		msg.scope = fd_used_inodes(l->upper_fd);
 	r = child_app_upper(l, &app_fd, err);
 	if (r == 0)
-		r = send_fd(l, INIT_MSG_UPPER_FD, 0, l->upper_fd, err);
+		r = send_fd(l, &msg, l->upper_fd, err);
+	msg.value = 1;
 	if (r == 0 && app_fd >= 0)
-		r = send_fd(l, INIT_MSG_UPPER_FD, 1, app_fd, err);
+		r = send_fd(l, &msg, app_fd, err);
 	return r;
 }
 
@@ -139,9 +142,9 @@ static const struct step steps[] = {
 	{"layers", child_layers, NULL},
 	{"scratch", child_scratch, NULL},
 	{"files", child_files, NULL},
-	{"uppers", step_uppers, NULL},
 	{"overlay", child_overlay, NULL},
 	{"mounts", child_mounts, NULL},
+	{"uppers", step_uppers, NULL},
 	{"pivot", child_pivot, NULL},
 	{"hostname", child_hostname, NULL},
 	/* giving up */

@@ -332,6 +332,13 @@ static const struct spec_layer *overlay_on_app(const struct generation *gen)
 	return NULL;
 }
 
+bool gen_is_unwritten(const struct generation *gen)
+{
+	const struct launch *l = &gen->launch;
+
+	return l->upper_inodes > 0 && fd_used_inodes(l->upper_fds[0]) == l->upper_inodes;
+}
+
 size_t gen_sources(struct generation *gen, struct receipt_source *ret)
 {
 	const struct spec_layer *app = overlay_on_app(gen);

@@ -94,6 +94,10 @@ int gen_launch_copy(struct generation *gen, const int stdio[3], struct dyno_err 
 /** gen_hint() - what the user could choose in place of what failed, where @err says nothing. */
 void gen_hint(const struct generation *gen, struct dyno_err *err);
 
+/** gen_is_unwritten() - whether it is known, without a walk, that it wrote nothing: as root to memory,
+ * when no inode came to those that the launch has made. */
+bool gen_is_unwritten(const struct generation *gen);
+
 /**
  * gen_sources() - what it wrote, to be walked as long as it is not done.
  * Return: how many of @ret (LAUNCH_UPPERS) are filled.

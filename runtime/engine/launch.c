@@ -369,6 +369,8 @@ static void take_passed_fd(struct launch *l, const struct init_msg *msg, struct 
 		return;
 	close_fdp(place);
 	*place = take_fd(&fd);
+	if (msg->type == INIT_MSG_UPPER_FD)
+		l->upper_inodes = msg->scope;
 }
 
 int launch_receive(struct launch *l, struct init_msg *ret, struct dyno_err *err)

@@ -60,6 +60,7 @@
  * @channel_fd: the monitor's end of the status channel
  * @listen_fd: see @want_listen_fd; -EBADF until the message arrived
  * @upper_fds: see @want_upper_fds: of the root's overlay, and of the one on /app where there is one
+ * @upper_inodes: see struct init_msg
  * @leaf: the control group
  * @unmapped: path of a mount of the host whose file system takes no id map: owners there are not
  *            those inside; NULL: none
@@ -88,6 +89,7 @@ struct launch {
 	int channel_fd;
 	int listen_fd;
 	int upper_fds[LAUNCH_UPPERS];
+	uint32_t upper_inodes;
 	struct cgroup_leaf leaf;
 	const char *unmapped;
 

@@ -785,8 +785,6 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	struct monitor m = {.plan = plan, .app = plan->app, .ctl = CTL_INIT};
 	int r;
 
-	statefile_boot_id(m.boot_id);
-	m.start_time = statefile_start_time(getpid());
 	r = prepare(&m, err);
 	if (r < 0) {
 		report(&m, err);

@@ -186,8 +186,18 @@ static void fill_front(struct monitor *m, struct dyno_facts *f)
 	f->started_us = slot->launched_us;
 }
 
+/* When it is told first, which is beside the command: no start waits for it. */
+static void find_identity(struct monitor *m)
+{
+	if (m->start_time)
+		return;
+	statefile_boot_id(m->boot_id);
+	m->start_time = statefile_start_time(getpid());
+}
+
 void tell_facts(struct monitor *m, struct dyno_facts *ret)
 {
+	find_identity(m);
 	*ret = (struct dyno_facts){
 		.info = {.app = m->app->name,
 			 .name = m->app->place.dyno,
@@ -367,9 +377,12 @@ void tell_inspect(struct monitor *m, struct sbuf *b)
 static void take_receipt(struct monitor *m, struct slot *slot, struct receipt *receipt)
 {
 	struct receipt_source sources[LAUNCH_UPPERS];
-	size_t n = gen_sources(&slot->gen, sources);
 	struct dyno_err ignored;
+	size_t n;
 
+	if (gen_is_unwritten(&slot->gen))
+		return;
+	n = gen_sources(&slot->gen, sources);
 	if (n == 0)
 		return;
 	/* What could be counted is told; a list that could not be kept is missed by diff alone. */

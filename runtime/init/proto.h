@@ -45,7 +45,8 @@ enum init_scope {
  * struct init_msg - one packet.
  * @type: enum init_msg_type
  * @value: see the type
- * @scope: enum init_scope, for INIT_MSG_SIGNAL
+ * @scope: enum init_scope, for INIT_MSG_SIGNAL; for INIT_MSG_UPPER_FD the inodes that the file
+ *         system in memory has in use, all of the launch's making; 0: not told
  * @reserved: zero
  * @at_ns: CLOCK_MONOTONIC when the event happened
  */

@@ -84,3 +84,18 @@ lost() {
 	[ "$(records full | wc -l)" -eq 1 ]
 	[ "$(records other | wc -l)" -eq 1 ]
 }
+
+# The monitor may know without a walk that nothing was written: one change alone must not be missed.
+@test "a single change of any kind is in the receipt, and no change is none" {
+	local each
+	run -0 dyno run -q -a one --name run.1 "$SHAPES" -- /bin/true
+	[ "$(records one .manifest)" = null ] || fail "$(records one)"
+	for each in 'echo x >/tmp/x' ': >/tmp/empty' 'mkdir /tmp/d' 'ln -s x /tmp/l' 'mkfifo /tmp/f' \
+		'rm shapes' 'chmod 600 shapes' 'touch -d 2001-01-01 shapes' 'echo x >>shapes' \
+		'mv shapes other' 'ln shapes hard' 'echo x >/var/tmp/x' 'cp shapes x && mv x shapes'; do
+		run -0 dyno run -q -a one --name run.1 "$SHAPES" "$each"
+		[ "$(records one .manifest | tail -n 1)" != null ] || fail "nothing was told of: $each"
+		run -0 dyno diff one/run.1
+		[ -n "$output" ] || fail "no difference after: $each"
+	done
+}
