@@ -30,9 +30,9 @@ void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opt
 		.stack = STACK_INIT,
 		.slug = SLUG_INIT,
 		.place = STATE_INIT,
-		.size = size_find(SIZE_DEFAULT),
 		.log_source = APP_LOG_SOURCE,
 	};
+	limits_of_size(size_find(SIZE_DEFAULT), &app->limits);
 }
 
 void app_done(struct app *app)

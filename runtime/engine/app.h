@@ -20,8 +20,8 @@
 #include "engine/state.h"
 #include "kernel/cgroup.h"
 #include "model/command.h"
+#include "model/limits.h"
 #include "model/name.h"
-#include "model/size.h"
 #include "model/supervise.h"
 #include "rootfs/stack.h"
 #include "rootfs/store.h"
@@ -35,6 +35,7 @@
  * @formation: a process type that is kept up; else a one-off, which completes
  * @web: `up` means that $PORT is listened on
  * @mounts: those that the caller asks for, sources open
+ * @limits: what it may use, checked and good for every start
  * @slow_layers: a layer, or such a source, is on a file system that may block for long
  * @name: of the app
  * @tag: see state_tag()
@@ -58,7 +59,7 @@ struct app {
 	bool formation;
 	bool web;
 	bool slow_layers;
-	const struct dyno_size *size;
+	struct limits limits;
 	struct cgroup_host cgroups;
 	bool have_cgroups;
 	int stop_signal;

@@ -64,7 +64,7 @@ int gen_make_environment(struct generation *gen, struct dyno_err *err)
 	const struct env_platform facts = {
 		.dyno = gen->app->place.dyno,
 		.port = gen->port,
-		.size = gen->app->size,
+		.limits = &gen->app->limits,
 	};
 	struct env env = {.arena = &gen->arena};
 	struct rlimit stack = {0};

@@ -92,7 +92,7 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 		.boot_id = gen->boot_id,
 		.argv = gen->app->command.argv,
 		.envp = gen->envp,
-		.size = gen->app->size,
+		.limits = &gen->app->limits,
 		.app_is_root = gen->app->entry.kind == STORE_SLUG,
 		.swap = has_swap(),
 		.scratch_path = gen->scratch.path,

@@ -16,10 +16,7 @@
 #define BESIDE_APP_WORK	 "app-work"
 
 /* Source: contract 2.8 */
-#define SHM_BYTES  (65536ULL << 10)
 #define SHM_INODES 2048U
-/* Source: contract 11.6 */
-#define NOFILE_MAX 10000U
 
 /* A tmpfs that is asked for holds so many files, be it ever so small. Source: own choice */
 #define TMPFS_INODES_MIN 64U
@@ -82,7 +79,7 @@ static void text_resolv(const struct appspec_input *in, struct sbuf *out)
 
 static void text_profile(const struct appspec_input *in, struct sbuf *out)
 {
-	etc_profile(out, in->size ? size_web_concurrency(in->size) : 0);
+	etc_profile(out, limits_web_concurrency(in->limits));
 }
 
 static void text_bashrc(const struct appspec_input *in, struct sbuf *out)
@@ -93,7 +90,7 @@ static void text_bashrc(const struct appspec_input *in, struct sbuf *out)
 
 static void text_memory(const struct appspec_input *in, struct sbuf *out)
 {
-	etc_memory_limit(out, in->size ? in->size->memory_file_bytes : 0);
+	etc_memory_limit(out, in->limits->memory_bytes);
 }
 
 static void text_boot_id(const struct appspec_input *in, struct sbuf *out)
@@ -180,11 +177,7 @@ static const struct spec_mount mounts_fixed[] = {
 	{.kind = SPEC_MOUNT_PROC, .target = "proc"},
 	{.kind = SPEC_MOUNT_DEV, .target = "dev"},
 	{.kind = SPEC_MOUNT_DEVPTS, .target = "dev/pts"},
-	{.kind = SPEC_MOUNT_TMPFS,
-	 .target = "dev/shm",
-	 .bytes = SHM_BYTES,
-	 .inodes = SHM_INODES,
-	 .mode = 0700},
+	{.kind = SPEC_MOUNT_TMPFS, .target = "dev/shm", .inodes = SHM_INODES, .mode = 0700},
 	{.kind = SPEC_MOUNT_MASK_FILE, .target = "proc/kcore"},
 	{.kind = SPEC_MOUNT_MASK_FILE, .target = "proc/timer_list"},
 	{.kind = SPEC_MOUNT_MASK_DIR, .target = "proc/scsi", .source = BESIDE_MASK},
@@ -278,8 +271,13 @@ static int make_mounts(const struct appspec_input *in, struct arena *arena, stru
 								       : SPEC_MOUNT_BIND,
 					     .target = in->binds[i] + 1,
 					     .source = in->binds[i]};
-	for (i = 0; i < ARRAY_SIZE(mounts_fixed); i++)
-		m[n++] = mounts_fixed[i];
+	for (i = 0; i < ARRAY_SIZE(mounts_fixed); i++) {
+		m[n] = mounts_fixed[i];
+		/* The one whose room is a setting. */
+		if (m[n].kind == SPEC_MOUNT_TMPFS)
+			m[n].bytes = in->limits->shm_bytes;
+		n++;
+	}
 	if (!in->app_is_root)
 		m[n++] = (struct spec_mount){.kind = SPEC_MOUNT_OVERLAY,
 					     .target = "app",
@@ -304,11 +302,11 @@ static int make_rlimits(const struct appspec_input *in, struct arena *arena, str
 	/* No core file is that small, and none is piped to a program of the host, as with 0 it would
 	 * be. Source: core(5); coredump_pipe() in fs/coredump.c of the kernel */
 	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_CORE, .value = 1};
-	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_NOFILE, .value = NOFILE_MAX};
+	lim[n++] = (struct spec_rlimit){.resource = RLIMIT_NOFILE, .value = in->limits->nofile};
 	/* Source: contract 3.13: tools read the size from it */
-	if (in->size && in->size->process_limit)
-		lim[n++] = (struct spec_rlimit){.resource = RLIMIT_NPROC,
-						.value = in->size->process_limit};
+	if (in->limits->pids)
+		lim[n++] =
+			(struct spec_rlimit){.resource = RLIMIT_NPROC, .value = in->limits->pids};
 	spec->process.rlimits = lim;
 	spec->process.n_rlimits = n;
 	return 0;
@@ -316,17 +314,15 @@ static int make_rlimits(const struct appspec_input *in, struct arena *arena, str
 
 static void make_limits(const struct appspec_input *in, struct spec_limits *lim)
 {
-	const struct dyno_size *size = in->size;
+	const struct limits *l = in->limits;
 
-	if (!size)
-		return;
 	/* Without swap a limit at the quota would kill what R14 only reports (contract 11.1). */
-	lim->memory_bytes = in->swap ? size->ram_bytes : size->hard_bytes;
-	lim->memory_swap_bytes = size->hard_bytes;
-	lim->pids = size->process_limit;
-	lim->cpu_shares = size->cpu_shares;
-	lim->cpu_quota_usec = size->cpu_quota_usec;
-	lim->cpu_period_usec = size->cpu_quota_usec ? SIZE_CPU_PERIOD_USEC : 0;
+	lim->memory_bytes = in->swap ? l->memory_bytes : l->hard_bytes;
+	lim->memory_swap_bytes = l->hard_bytes;
+	lim->pids = l->pids;
+	lim->cpu_shares = l->cpu_shares;
+	lim->cpu_quota_usec = l->cpu_quota_usec;
+	lim->cpu_period_usec = l->cpu_quota_usec ? SIZE_CPU_PERIOD_USEC : 0;
 }
 
 static void make_root(const struct appspec_input *in, struct spec_root *root)
@@ -342,8 +338,8 @@ static void make_root(const struct appspec_input *in, struct spec_root *root)
 	root->read_only = in->mounts && in->mounts->read_only;
 	root->upper_bytes = in->scratch_bytes;
 	if (!root->upper_bytes)
-		root->upper_bytes = in->size && in->size->ram_bytes ? in->size->ram_bytes / 2
-								    : APPSPEC_SCRATCH_BYTES;
+		root->upper_bytes = in->limits->memory_bytes ? in->limits->memory_bytes / 2
+							     : APPSPEC_SCRATCH_BYTES;
 	root->upper_inodes = in->scratch_inodes;
 	if (!root->upper_inodes)
 		root->upper_inodes = MAX_OF(root->upper_bytes / APPSPEC_SCRATCH_INODE_BYTES,

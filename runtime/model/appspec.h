@@ -14,8 +14,8 @@
 #include <dyno.h>
 
 #include "base/arena.h"
+#include "model/limits.h"
 #include "model/mountplan.h"
-#include "model/size.h"
 #include "model/spec.h"
 
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" and the NUL. */
@@ -34,7 +34,7 @@
  * @hostname, @boot_id: UUIDs as text (contract 1.15, 2.9)
  * @argv, @envp: the command
  * @uid: of the app, 1000-59999
- * @size: NULL: no limits
+ * @limits: what it may use
  * @app_is_root: @app is a tree for `/` (root/app/... of the store); else it is what /app shows
  * @app, @stack: the layers
  * @binds, @n_binds: host directories to show at the same path
@@ -54,7 +54,7 @@ struct appspec_input {
 	const char *const *argv;
 	const char *const *envp;
 	uint32_t uid;
-	const struct dyno_size *size;
+	const struct limits *limits;
 	bool app_is_root;
 	struct spec_layer app;
 	struct spec_layer stack;

@@ -197,15 +197,15 @@ static int set_number(struct env *env, const char *key, uint64_t number, enum en
 	return env_set(env, key, text, origin, err);
 }
 
-static int set_size(struct env *env, const struct dyno_size *size, struct dyno_err *err)
+static int set_size(struct env *env, const struct limits *l, struct dyno_err *err)
 {
-	char cpu[16];
+	char cpu[24];
 	int rc;
 
-	rc = env_set(env, "DYNO_SIZE", size->name, ENV_PLATFORM, err);
-	if (rc == 0 && size->ram_bytes > 0)
-		rc = set_number(env, "DYNO_RAM", size->ram_bytes >> 20, ENV_PLATFORM, err);
-	if (rc == 0 && *size_cpu_text(size, cpu, sizeof(cpu)) != '\0')
+	rc = env_set(env, "DYNO_SIZE", l->size, ENV_PLATFORM, err);
+	if (rc == 0 && l->memory_bytes > 0)
+		rc = set_number(env, "DYNO_RAM", l->memory_bytes >> 20, ENV_PLATFORM, err);
+	if (rc == 0 && *limits_cpu_text(l, cpu, sizeof(cpu)) != '\0')
 		rc = env_set(env, "DYNO_CPU", cpu, ENV_PLATFORM, err);
 	return rc;
 }
@@ -223,8 +223,8 @@ int env_set_platform(struct env *env, const struct env_platform *facts, struct d
 		rc = env_set(env, "DYNO", facts->dyno, ENV_PLATFORM, err);
 	if (rc == 0 && facts->port > 0)
 		rc = set_number(env, "PORT", facts->port, ENV_PLATFORM, err);
-	if (rc == 0 && facts->size)
-		rc = set_size(env, facts->size, err);
+	if (rc == 0 && facts->limits)
+		rc = set_size(env, facts->limits, err);
 	return rc;
 }
 

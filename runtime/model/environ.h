@@ -20,7 +20,7 @@
 #include <dyno.h>
 
 #include "base/arena.h"
-#include "model/size.h"
+#include "model/limits.h"
 
 /* Most variables.  Source: 32 kB of config vars (CONTRACT 3.7) hold at most 8192 of "A=b" + NUL. */
 #define ENV_VARS_MAX_COUNT 8192U
@@ -128,13 +128,13 @@ const char *env_origin_name(enum env_origin origin);
  * struct env_platform - the facts behind the platform's variables (CONTRACT 0.5, 3.4-3.6).
  * @dyno: DYNO, such as "web.1"
  * @port: PORT; 0: not set
- * @size: DYNO_SIZE, DYNO_RAM (MB), DYNO_CPU; NULL: not set
+ * @limits: DYNO_SIZE, DYNO_RAM (MB), DYNO_CPU; NULL: not set
  * @home: HOME; NULL: /app
  */
 struct env_platform {
 	const char *dyno;
 	uint16_t port;
-	const struct dyno_size *size;
+	const struct limits *limits;
 	const char *home;
 };
 

@@ -3,41 +3,41 @@
 
 #include <strings.h>
 
-#include "base/str.h"
 #include "base/util.h"
 
 #define MIB (1ULL << 20)
 
 /*
- * SIZE(name, RAM in MiB, hard mark in MiB, CPU share in x, cores, process limit, dedicated, file in
- * MiB).  Source: CONTRACT table (a).  Cores of private-s and shield-s are not published there.
+ * SIZE(name, RAM in MiB, hard mark in MiB, CPU share in x, cores, process limit, dedicated).
+ * Source: CONTRACT table (a), whose "file" is the RAM.  Cores of private-s and shield-s are not
+ * published there.
  */
-#define DYNO_SIZES(SIZE)                                                      \
-	SIZE("eco", 512, 1024, 1, 8, 256, false, 512)                         \
-	SIZE("basic", 512, 1024, 1, 8, 256, false, 512)                       \
-	SIZE("standard-1x", 512, 1024, 1, 8, 256, false, 512)                 \
-	SIZE("standard-2x", 1024, 2048, 2, 8, 512, false, 1024)               \
-	SIZE("private-s", 1024, 1024, 12, 0, 512, true, 1024)                 \
-	SIZE("shield-s", 1024, 1024, 12, 0, 512, true, 1024)                  \
-	SIZE("performance-m", 2560, 5120, 12, 2, 16384, true, 2560)           \
-	SIZE("private-m", 2560, 2560, 12, 2, 16384, true, 2560)               \
-	SIZE("shield-m", 2560, 2560, 12, 2, 16384, true, 2560)                \
-	SIZE("performance-l", 14336, 28672, 50, 8, 32768, true, 14336)        \
-	SIZE("private-l", 14336, 14336, 50, 8, 32768, true, 14336)            \
-	SIZE("shield-l", 14336, 14336, 50, 8, 32768, true, 14336)             \
-	SIZE("performance-l-ram", 30720, 36864, 24, 4, 24576, true, 30720)    \
-	SIZE("private-l-ram", 30720, 30720, 24, 4, 24576, true, 30720)        \
-	SIZE("shield-l-ram", 30720, 30720, 24, 4, 24576, true, 30720)         \
-	SIZE("performance-xl", 63488, 75776, 50, 8, 32768, true, 63488)       \
-	SIZE("private-xl", 63488, 63488, 50, 8, 32768, true, 63488)           \
-	SIZE("shield-xl", 63488, 63488, 50, 8, 32768, true, 63488)            \
-	SIZE("performance-2xl", 129024, 154624, 100, 16, 65536, true, 129024) \
-	SIZE("private-2xl", 129024, 129024, 100, 16, 65536, true, 129024)     \
-	SIZE("shield-2xl", 129024, 129024, 100, 16, 65536, true, 129024)      \
-	SIZE("px", 6144, 12288, 40, 8, 32768, true, 0)                        \
-	SIZE(SIZE_NONE, 0, 0, 0, 0, 0, false, 0)
+#define DYNO_SIZES(SIZE)                                              \
+	SIZE("eco", 512, 1024, 1, 8, 256, false)                      \
+	SIZE("basic", 512, 1024, 1, 8, 256, false)                    \
+	SIZE("standard-1x", 512, 1024, 1, 8, 256, false)              \
+	SIZE("standard-2x", 1024, 2048, 2, 8, 512, false)             \
+	SIZE("private-s", 1024, 1024, 12, 0, 512, true)               \
+	SIZE("shield-s", 1024, 1024, 12, 0, 512, true)                \
+	SIZE("performance-m", 2560, 5120, 12, 2, 16384, true)         \
+	SIZE("private-m", 2560, 2560, 12, 2, 16384, true)             \
+	SIZE("shield-m", 2560, 2560, 12, 2, 16384, true)              \
+	SIZE("performance-l", 14336, 28672, 50, 8, 32768, true)       \
+	SIZE("private-l", 14336, 14336, 50, 8, 32768, true)           \
+	SIZE("shield-l", 14336, 14336, 50, 8, 32768, true)            \
+	SIZE("performance-l-ram", 30720, 36864, 24, 4, 24576, true)   \
+	SIZE("private-l-ram", 30720, 30720, 24, 4, 24576, true)       \
+	SIZE("shield-l-ram", 30720, 30720, 24, 4, 24576, true)        \
+	SIZE("performance-xl", 63488, 75776, 50, 8, 32768, true)      \
+	SIZE("private-xl", 63488, 63488, 50, 8, 32768, true)          \
+	SIZE("shield-xl", 63488, 63488, 50, 8, 32768, true)           \
+	SIZE("performance-2xl", 129024, 154624, 100, 16, 65536, true) \
+	SIZE("private-2xl", 129024, 129024, 100, 16, 65536, true)     \
+	SIZE("shield-2xl", 129024, 129024, 100, 16, 65536, true)      \
+	SIZE("px", 6144, 12288, 40, 8, 32768, true)                   \
+	SIZE(SIZE_NONE, 0, 0, 0, 0, 0, false)
 
-/* FIR(name, RAM in MiB, vCPUs): no swap, a quota, no published process limit, no v1 file. */
+/* FIR(name, RAM in MiB, vCPUs): no swap, a quota, no published process limit. */
 #define FIR_SIZES(FIR)             \
 	FIR("1c-0.5gb", 512, 1)    \
 	FIR("2c-1gb", 1024, 2)     \
@@ -57,16 +57,15 @@
 	FIR("8c-64gb", 65536, 8)   \
 	FIR("16c-128gb", 131072, 16)
 
-#define SIZE_ROW(label, ram, hard, x, n_cores, limit, own, file) \
-	{                                                        \
-		.name = (label),                                 \
-		.ram_bytes = (ram)*MIB,                          \
-		.hard_bytes = (hard)*MIB,                        \
-		.memory_file_bytes = (file)*MIB,                 \
-		.cpu_shares = (x)*SIZE_SHARES_PER_X,             \
-		.cores = (n_cores),                              \
-		.process_limit = (limit),                        \
-		.dedicated = (own),                              \
+#define SIZE_ROW(label, ram, hard, x, n_cores, limit, own) \
+	{                                                  \
+		.name = (label),                           \
+		.ram_bytes = (ram)*MIB,                    \
+		.hard_bytes = (hard)*MIB,                  \
+		.cpu_shares = (x)*SIZE_SHARES_PER_X,       \
+		.cores = (n_cores),                        \
+		.process_limit = (limit),                  \
+		.dedicated = (own),                        \
 	},
 #define FIR_ROW(label, ram, vcpus)                            \
 	{                                                     \
@@ -110,25 +109,4 @@ const struct dyno_size *size_find(const char *name)
 const struct dyno_size *size_each(size_t i)
 {
 	return i < ARRAY_SIZE(sizes) ? &sizes[i] : NULL;
-}
-
-uint32_t size_web_concurrency(const struct dyno_size *size)
-{
-	uint64_t by_memory = size->ram_bytes / (256 * MIB);
-
-	if (size->cores > 0 && 2 * size->cores + 1 < by_memory)
-		return 2 * size->cores + 1;
-	return (uint32_t)by_memory;
-}
-
-char *size_cpu_text(const struct dyno_size *size, char *buf, size_t size_bytes)
-{
-	uint32_t tenths = size->cpu_quota_usec / (SIZE_CPU_PERIOD_USEC / 10);
-
-	buf[0] = '\0';
-	if (tenths > 0)
-		(void)str_fmt(buf, size_bytes, "%u.%u", tenths / 10, tenths % 10);
-	else if (size->cpu_shares > 0)
-		(void)str_fmt(buf, size_bytes, "%u", size->cpu_shares / SIZE_SHARES_PER_X);
-	return buf;
 }

@@ -25,7 +25,6 @@
  * @name: canonical, lower case
  * @ram_bytes: memory quota (R14)
  * @hard_bytes: hard mark (R15); swap is the difference to @ram_bytes
- * @memory_file_bytes: content of memory.limit_in_bytes
  * @cpu_shares: relative weight, 1x = SIZE_SHARES_PER_X
  * @cpu_quota_usec: cpu.max per SIZE_CPU_PERIOD_USEC
  * @cores: cores the app is meant to see
@@ -36,7 +35,6 @@ struct dyno_size {
 	const char *name;
 	uint64_t ram_bytes;
 	uint64_t hard_bytes;
-	uint64_t memory_file_bytes;
 	uint32_t cpu_shares;
 	uint32_t cpu_quota_usec;
 	uint32_t cores;
@@ -50,16 +48,5 @@ const struct dyno_size *size_find(const char *name);
 
 /** size_each() - the i-th size of the table. Return: NULL past its end. */
 const struct dyno_size *size_each(size_t i);
-
-/** size_web_concurrency() - the default of WEB_CONCURRENCY, min(2 * cores + 1, MB / 256) (CONTRACT
- * 3.11). Return: 0 where the size has no memory quota. */
-uint32_t size_web_concurrency(const struct dyno_size *size);
-
-/**
- * size_cpu_text() - CPUs as a decimal for DYNO_CPU: the quota ("0.9"), else the share ("2").
- * @buf: @size_bytes, at least 16
- * Return: @buf, "" where there is neither.
- */
-char *size_cpu_text(const struct dyno_size *size, char *buf, size_t size_bytes);
 
 #endif

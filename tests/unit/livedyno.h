@@ -141,13 +141,14 @@ static void live_spec(struct live *v, const struct live_case *c, const char *con
 	const char *binds[STACK_BINDS_MAX];
 	char data[96];
 	char stack[256];
+	static struct limits limits;
 	struct appspec_input in = {
 		.hostname = "9b2f6f3e-1111-4111-8111-111111111111",
 		.boot_id = "9b2f6f3e-2222-4222-8222-222222222222",
 		.argv = argv,
 		.envp = live_env,
 		.uid = LIVE_UID,
-		.size = size_find("standard-1x"),
+		.limits = &limits,
 		.app_is_root = !c->directory,
 		.app = {.path = v->app, .owner = SPEC_OWNER_HOST, .owned = true},
 		.scratch_path = c->disk ? v->scratch : NULL,
@@ -155,6 +156,7 @@ static void live_spec(struct live *v, const struct live_case *c, const char *con
 	};
 	size_t i;
 
+	limits_of_size(size_find(SIZE_DEFAULT), &limits);
 	str_fmt(data, sizeof(data), "%s/data", v->base);
 	MUST(store_open(data, &v->store, &v->err) == 0);
 	MUST(stack_acquire(&v->store, NULL, &v->stack, &v->err) == 0);

@@ -25,13 +25,16 @@ static const char *const bind_usr[] = {"/usr"};
 
 static struct appspec_input make_input(const char *size)
 {
+	static struct limits limits;
+
+	limits_of_size(size_find(size ? size : SIZE_NONE), &limits);
 	return (struct appspec_input){
 		.hostname = "9b2f6f3e-1111-4111-8111-111111111111",
 		.boot_id = "9b2f6f3e-2222-4222-8222-222222222222",
 		.argv = argv_true,
 		.envp = envp_none,
 		.uid = 12345,
-		.size = size ? size_find(size) : NULL,
+		.limits = &limits,
 		.app_is_root = true,
 		.app = {.path = "/store/slug", .fd = 7, .owner = SPEC_OWNER_SAME, .owned = true},
 		.stack = {.path = "/store/stack", .fd = 8, .owner = SPEC_OWNER_SAME},

@@ -292,12 +292,14 @@ static void env_limit_bytes__stack_limits__follow_the_kernel(void **state)
 static void env_set_platform__web_dyno__has_the_promised_variables_C3_4(void **state)
 {
 	struct env_platform facts = {.dyno = "web.1", .port = 23456};
+	struct limits limits;
 	_cleanup_arena_ struct arena a = {0};
 	struct env env = {.arena = &a};
 	struct dyno_err err;
 
 	(void)state;
-	facts.size = size_find("standard-2x");
+	limits_of_size(size_find("standard-2x"), &limits);
+	facts.limits = &limits;
 	assert_int_equal(env_set_platform(&env, &facts, &err), 0);
 	assert_string_equal(env_get(&env, "HOME"), "/app");
 	assert_string_equal(env_get(&env, "PATH"), "/usr/local/bin:/usr/bin:/bin");
@@ -314,12 +316,14 @@ static void env_set_platform__web_dyno__has_the_promised_variables_C3_4(void **s
 static void env_set_platform__no_size__claims_no_memory_C0_5(void **state)
 {
 	struct env_platform facts = {.dyno = "run.1234", .home = "/srv"};
+	struct limits limits;
 	_cleanup_arena_ struct arena a = {0};
 	struct env env = {.arena = &a};
 	struct dyno_err err;
 
 	(void)state;
-	facts.size = size_find(SIZE_NONE);
+	limits_of_size(size_find(SIZE_NONE), &limits);
+	facts.limits = &limits;
 	assert_int_equal(env_set_platform(&env, &facts, &err), 0);
 	assert_string_equal(env_get(&env, "HOME"), "/srv");
 	assert_string_equal(env_get(&env, "DYNO_SIZE"), "none");

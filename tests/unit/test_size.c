@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "model/limits.h"
 #include "model/size.h"
 
 #define MB (1ULL << 20)
@@ -45,20 +46,21 @@ static const struct {
 
 static void size_find__published_sizes__have_the_contracts_numbers(void **state)
 {
-	char cpu[16];
+	char cpu[24];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(published); i++) {
 		const struct dyno_size *s = size_find(published[i].name);
+		struct limits l;
 
 		assert_non_null(s);
+		limits_of_size(s, &l);
 		assert_string_equal(s->name, published[i].name);
 		assert_true(s->ram_bytes == published[i].file_bytes);
-		assert_true(s->memory_file_bytes == published[i].file_bytes);
 		assert_true(s->hard_bytes == published[i].hard_mb * MB);
 		assert_int_equal(s->process_limit, published[i].limit);
-		assert_int_equal(size_web_concurrency(s), published[i].web_concurrency);
-		assert_string_equal(size_cpu_text(s, cpu, sizeof(cpu)), published[i].cpu);
+		assert_int_equal(limits_web_concurrency(&l), published[i].web_concurrency);
+		assert_string_equal(limits_cpu_text(&l, cpu, sizeof(cpu)), published[i].cpu);
 	}
 }
 
@@ -88,7 +90,8 @@ static void size_each__whole_table__is_consistent(void **state)
 
 	(void)state;
 	for (; (s = size_each(n)); n++) {
-		char cpu[16];
+		struct limits l;
+		char cpu[24];
 
 		assert_ptr_equal(size_find(s->name), s); /* no name stands twice */
 		assert_true(s->hard_bytes >= s->ram_bytes);
@@ -96,8 +99,9 @@ static void size_each__whole_table__is_consistent(void **state)
 			continue;
 		assert_true(s->ram_bytes >= 512 * MB);
 		assert_true((s->cpu_shares > 0) != (s->cpu_quota_usec > 0));
-		assert_true(size_web_concurrency(s) >= 2);
-		assert_string_not_equal(size_cpu_text(s, cpu, sizeof(cpu)), "");
+		limits_of_size(s, &l);
+		assert_true(limits_web_concurrency(&l) >= 2);
+		assert_string_not_equal(limits_cpu_text(&l, cpu, sizeof(cpu)), "");
 	}
 	assert_int_equal(n, 40);
 }
@@ -105,14 +109,16 @@ static void size_each__whole_table__is_consistent(void **state)
 static void size_find__fir__is_capped_at_nine_tenths_C11_4(void **state)
 {
 	const struct dyno_size *s = size_find("32c-64gb");
-	char cpu[16];
+	struct limits l;
+	char cpu[24];
 
 	(void)state;
 	assert_int_equal(size_find("1c-4gb")->cpu_quota_usec, 90000);
-	assert_string_equal(size_cpu_text(size_find("1c-4gb"), cpu, sizeof(cpu)), "0.9");
-	assert_string_equal(size_cpu_text(s, cpu, sizeof(cpu)), "28.8");
+	limits_of_size(size_find("1c-4gb"), &l);
+	assert_string_equal(limits_cpu_text(&l, cpu, sizeof(cpu)), "0.9");
+	limits_of_size(s, &l);
+	assert_string_equal(limits_cpu_text(&l, cpu, sizeof(cpu)), "28.8");
 	assert_true(s->ram_bytes == 65536 * MB && s->hard_bytes == s->ram_bytes);
-	assert_int_equal(s->memory_file_bytes, 0);
 }
 
 int main(void)
