@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <linux/magic.h>
 
 #include "base/err.h"
@@ -110,9 +111,32 @@ int child_shed(struct launch *l, struct dyno_err *err)
 	return 0;
 }
 
+/*
+ * Through a session keyring its holders read and change each other's keys, whatever their ids and
+ * namespaces are: the caller's must not be inherited.  An empty one counts against its quota.
+ */
+static int join_keyring(const struct dyno_spec *spec, struct dyno_err *err)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0)
+		return 0;
+	/* No keys, or a filter around this process, which the dyno inherits too. */
+	if (errno == ENOSYS || errno == EPERM)
+		return 0;
+	/* The default filter refuses keyctl, by which alone a key can be read. */
+	if (spec->seccomp && !spec->filter)
+		return 0;
+	err_set(err, ERR_HOST_LIMIT, errno, "join a new session keyring");
+	err_hint(err, "raise kernel.keys.maxkeys, or leave --seccomp out: the default filter keeps "
+		      "dynos from keys");
+	return -err->num;
+}
+
 int child_session(struct launch *l, struct dyno_err *err)
 {
-	(void)l;
+	int r = join_keyring(l->spec, err);
+
+	if (r < 0)
+		return r;
 	if (setsid() < 0)
 		return err_set(err, ERR_LAUNCH, errno, "start a session");
 	(void)umask(0); /* nodes get the modes that the plan names; set for the command later */
@@ -266,10 +290,12 @@ int child_seccomp(struct launch *l, struct dyno_err *err)
 	const struct dyno_spec *spec = l->spec;
 	int r = 0;
 
-	if (spec->seccomp && spec->filter)
-		r = seccomp_program_load(spec->filter, spec->n_filter);
-	else if (spec->seccomp)
+	if (spec->seccomp && !spec->filter)
 		r = seccomp_profile_load(SECCOMP_PROFILE_DEFAULT);
+	else
+		r = seccomp_profile_load(SECCOMP_PROFILE_CORE);
+	if (r == 0 && spec->seccomp && spec->filter)
+		r = seccomp_program_load(spec->filter, spec->n_filter);
 	if (r < 0)
 		return err_set(err, ERR_LAUNCH, -r, "load the system call filter");
 	return 0;

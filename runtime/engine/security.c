@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * security.c - dyno_security(): how the processes of a running dyno are confined, as the kernel
- * tells it under /proc, and nothing that a setting says.
+ * tells it under /proc, and nothing that a setting says; but that there is a filter of system calls
+ * is all that the kernel tells of it, so that a setting can make this row worse, never better.
  *
  * Theory of operation.  A directory of /proc that is held open stays that of the one process it was
  * opened for: a number that is given to another process later makes reads fail, not lie.  So the
@@ -41,6 +42,7 @@
  * @dir: of /proc, O_PATH
  * @pid: as the host numbers it
  * @status: its text, read once
+ * @unfiltered: why a filter that is there is none, or NULL
  * @weaker: rows with DYNO_WEAKER so far
  */
 struct look {
@@ -49,6 +51,7 @@ struct look {
 	int dir;
 	int pid;
 	const char *status;
+	const char *unfiltered;
 	dyno_security_fn fn;
 	void *data;
 	int weaker;
@@ -118,7 +121,23 @@ static void look_seccomp(struct look *l)
 	sbuf_addf(&fact, "mode %llu", (unsigned long long)mode);
 	if (procfacts_u64(l->status, "Seccomp_filters", 10, &filters) == 0)
 		sbuf_addf(&fact, ", %llu filters", (unsigned long long)filters);
-	tell_if(l, mode == 2, "seccomp", &fact, "it may make every system call");
+	tell_if(l, mode == 2 && !l->unfiltered, "seccomp", &fact,
+		l->unfiltered ? l->unfiltered : "it may make every system call");
+}
+
+/* What the monitor was told; a text of a tenant's in it has its quotes escaped. */
+static int look_setting(struct look *l, struct dyno *dyno, struct dyno_err *err)
+{
+	_cleanup_free_ char *json = NULL;
+	int r = dyno_inspect(dyno, &json, err);
+
+	if (r < 0)
+		return r;
+	if (strstr(json, "\"seccomp\":\"unconfined\""))
+		l->unfiltered = "it may make every system call, but sets no limit of core files";
+	else if (strstr(json, "\"seccomp_log\":true"))
+		l->unfiltered = "calls that it refuses are let through and logged";
+	return 0;
 }
 
 static void look_no_new_privs(struct look *l)
@@ -726,7 +745,9 @@ DYNO_PUBLIC int dyno_security(struct dyno_host *host, const char *app, const cha
 	if (dir < 0)
 		return dir;
 	l.dir = dir;
-	r = look_main(&l, dir, main_pid, err);
+	r = look_setting(&l, dyno, err);
+	if (r == 0)
+		r = look_main(&l, dir, main_pid, err);
 	if (r == 0)
 		r = look_process(&l, err);
 	if (r == 0 && pid > 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * seccomp.h - puts a system call filter on the calling process: the one compiled in, or any
- * program.  The policy of the former is runtime/seccomp/default.policy, compiled at build time: at
- * run time nothing is parsed, allocated or linked for it.
+ * seccomp.h - puts a system call filter on the calling process: one compiled in, or any program.
+ * The policy of the default one is runtime/seccomp/default.policy, compiled at build time: at run
+ * time nothing is parsed, allocated or linked for it.
  */
 #ifndef DYNO_SECCOMP_H
 #define DYNO_SECCOMP_H
@@ -16,8 +16,15 @@
  * enum seccomp_profile - the filters compiled in.
  * @SECCOMP_PROFILE_NONE: no filter
  * @SECCOMP_PROFILE_DEFAULT: what an app may do, see default.policy
+ * @SECCOMP_PROFILE_CORE: everything, but RLIMIT_CORE stays as it is: who sets it is told that it is
+ *                        done, as by the default one.  What other filters refuse stays refused
  */
-enum seccomp_profile { SECCOMP_PROFILE_NONE, SECCOMP_PROFILE_DEFAULT, _SECCOMP_PROFILE_MAX };
+enum seccomp_profile {
+	SECCOMP_PROFILE_NONE,
+	SECCOMP_PROFILE_DEFAULT,
+	SECCOMP_PROFILE_CORE,
+	_SECCOMP_PROFILE_MAX,
+};
 
 /**
  * seccomp_profile_load() - filter the calling thread and all it starts, from now on.  [child]

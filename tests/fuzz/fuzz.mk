@@ -19,7 +19,7 @@ $(O)/fuzz/%: $(O)/obj/tests/fuzz/%.o $$(call obj,$$(FUZZ_MODULES))
 fuzz-bins: $(FUZZ_BINS)
 endif
 
-.PHONY: fuzz fuzz-smoke
+.PHONY: fuzz fuzz-smoke fuzz-slugs
 fuzz: ## build the fuzzers (clang, libFuzzer)
 	$(Q)$(MAKE) --no-print-directory FUZZ=1 WERROR= O=$(O)-fuzz fuzz-bins
 	$(Q)mkdir -p $(O)/fuzz && cp $(patsubst $(O)/%,$(O)-fuzz/%,$(FUZZ_BINS)) $(O)/fuzz/
@@ -31,3 +31,7 @@ fuzz-smoke: fuzz ## run each fuzzer for FUZZ_SECONDS (60)
 			-timeout=10 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 \
 			-artifact_prefix=$$found $$found $$seeds || { echo "$$f failed"; exit 1; }; \
 	done
+
+# The whole of it, by the program that users run: as root it is the privileged path that is tried.
+fuzz-slugs: all slugs ## mutated slugs through dyno slug add, canaries around the store, FUZZ_SECONDS
+	$(Q)tests/fuzz/slug_add.py -t $(FUZZ_SECONDS) $(O)/dyno $(O)/slugs/*.tgz

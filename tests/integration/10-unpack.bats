@@ -409,3 +409,11 @@ drop_all() { dyno slug gc --unused >/dev/null; }
 	as_user rm -r "$BASE/src" "$BASE/copy" "$BASE/one.tgz" "$BASE/two.tgz"
 	drop_all
 }
+
+@test "mutated slugs: whatever becomes of them, nothing beside them changes (T01, T02, T04, T10)" {
+	run as_user /usr/bin/python3 - -n 300 -t 60 -s 1 -d "$BASE" "$DYNO" "$(slug shapes)" "$(slug clock)" \
+		<"$TOP/tests/fuzz/slug_add.py"
+	assert_status 0
+	assert_line 'canaries unchanged'
+	[[ $output =~ ([0-9]+)' stored' ]] && [ "${BASH_REMATCH[1]}" -ge 1 ] || lib_seen "none was a slug"
+}

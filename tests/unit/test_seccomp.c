@@ -319,6 +319,61 @@ static void program__known_calls__have_their_answer(void **state)
 	}
 }
 
+/* ---- RLIMIT_CORE alone ------------------------------------------------------------------------ */
+
+static void program__core__holds_the_limit_and_nothing_else(void **state)
+{
+	static const struct {
+		uint32_t arch;
+		int nr;
+		uint64_t a[3];
+		uint32_t want;
+	} cases[] = {
+		{AUDIT_ARCH_X86_64, 160, {RLIMIT_CORE, 1, 0}, REFUSE(0)},
+		{AUDIT_ARCH_X86_64, 160, {RLIMIT_CORE | 1ULL << 32, 1, 0}, REFUSE(0)},
+		{AUDIT_ARCH_X86_64, 160, {RLIMIT_NOFILE, 1, 0}, ALLOW},
+		{AUDIT_ARCH_X86_64, 302, {0, RLIMIT_CORE, 4096}, REFUSE(0)},
+		{AUDIT_ARCH_X86_64, 302, {9, RLIMIT_CORE, 1ULL << 32}, REFUSE(0)},
+		{AUDIT_ARCH_X86_64, 302, {0, RLIMIT_CORE | 1ULL << 32, 4096}, REFUSE(0)},
+		{AUDIT_ARCH_X86_64, 302, {0, RLIMIT_CORE, 0}, ALLOW},
+		{AUDIT_ARCH_X86_64, 302, {RLIMIT_CORE, RLIMIT_NOFILE, 4096}, ALLOW},
+		{AUDIT_ARCH_X86_64, 0x40000000 | 160, {RLIMIT_CORE, 1, 0}, REFUSE(0)},
+		{AUDIT_ARCH_X86_64, 0x40000000 | 302, {0, RLIMIT_CORE, 4096}, REFUSE(0)},
+		{AUDIT_ARCH_X86_64, 75, {RLIMIT_CORE, 1, 0}, ALLOW}, /* fdatasync */
+		{AUDIT_ARCH_I386, 75, {RLIMIT_CORE, 1, 0}, REFUSE(0)},
+		{AUDIT_ARCH_I386, 75, {RLIMIT_CPU, 1, 0}, ALLOW},
+		{AUDIT_ARCH_I386, 340, {0, RLIMIT_CORE, 4096}, REFUSE(0)},
+		{AUDIT_ARCH_I386, 340, {0, RLIMIT_CORE, 0}, ALLOW},
+		{AUDIT_ARCH_I386, 160, {RLIMIT_CORE, 1, 0}, ALLOW},
+		{AUDIT_ARCH_AARCH64, 164, {RLIMIT_CORE, 1, 0}, REFUSE(0)},
+		{AUDIT_ARCH_AARCH64, 164, {RLIMIT_AS, 1, 0}, ALLOW},
+		{AUDIT_ARCH_AARCH64, 261, {0, RLIMIT_CORE, 4096}, REFUSE(0)},
+		{AUDIT_ARCH_AARCH64, 261, {0, RLIMIT_CORE, 0}, ALLOW},
+		{AUDIT_ARCH_ARM, 75, {RLIMIT_CORE, 1, 0}, REFUSE(0)},
+		{AUDIT_ARCH_ARM, 369, {0, RLIMIT_CORE, 4096}, REFUSE(0)},
+		{AUDIT_ARCH_ARM, 1, {0, RLIMIT_CORE, 4096}, ALLOW},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const bool arm =
+			cases[i].arch == AUDIT_ARCH_ARM || cases[i].arch == AUDIT_ARCH_AARCH64;
+		const struct seccomp_data data = {
+			.nr = cases[i].nr,
+			.arch = cases[i].arch,
+			.args = {cases[i].a[0], cases[i].a[1], cases[i].a[2]},
+		};
+		unsigned int steps = 0;
+		size_t len;
+		const struct sock_filter *code = seccomp_profile_program(
+			SECCOMP_PROFILE_CORE, arm ? AUDIT_ARCH_AARCH64 : AUDIT_ARCH_X86_64, &len);
+		uint32_t got = interpret(code, len, &data, &steps);
+
+		if (got != cases[i].want)
+			fail_msg("case %zu: 0x%x, expected 0x%x", i, got, cases[i].want);
+	}
+}
+
 /* ---- against the kernel ---------------------------------------------------------------------- */
 
 #if defined(__x86_64__)
@@ -418,6 +473,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(program__every_number_and_argument__as_the_policy_says),
 		cmocka_unit_test(program__foreign_tables__refused),
+		cmocka_unit_test(program__core__holds_the_limit_and_nothing_else),
 		cmocka_unit_test(program__known_calls__have_their_answer),
 		cmocka_unit_test(program__unknown_arch_or_profile__null),
 		cmocka_unit_test(load__in_a_child__calls_are_refused_as_written),
