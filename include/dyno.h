@@ -387,6 +387,7 @@ int dyno_scale(struct dyno_host *host, const char *app, const struct dyno_scale 
  * @crashes: in a row
  * @since_us: when it came into @state, microseconds since the epoch
  * @exit_code, @signal, @reason: of the last end; -1, 0, NULL: none yet
+ * @detail: of the last end, more than the reason says, in words; NULL: nothing
  * @next_try_us: when a crashed one is started again; 0: not planned
  * @slug: as the caller of start named it
  * @command: as the log has it
@@ -410,6 +411,7 @@ struct dyno_info {
 	int exit_code;
 	int signal;
 	const char *reason;
+	const char *detail;
 	uint64_t next_try_us;
 	const char *slug;
 	const char *command;

@@ -44,6 +44,12 @@ void json_u64(struct sbuf *b, const char *name, uint64_t value)
 	sbuf_addf(b, "%llu", (unsigned long long)value);
 }
 
+void json_i64(struct sbuf *b, const char *name, int64_t value)
+{
+	value_start(b, name);
+	sbuf_addf(b, "%lld", (long long)value);
+}
+
 void json_bool(struct sbuf *b, const char *name, bool value)
 {
 	value_start(b, name);

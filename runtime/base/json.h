@@ -24,6 +24,7 @@ void json_close(struct sbuf *b, char bracket);
 void json_str(struct sbuf *b, const char *name, const char *value);
 
 void json_u64(struct sbuf *b, const char *name, uint64_t value);
+void json_i64(struct sbuf *b, const char *name, int64_t value);
 void json_bool(struct sbuf *b, const char *name, bool value);
 /** json_unknown() - null. (jansson, which is linked too, has the name json_null.) */
 void json_unknown(struct sbuf *b, const char *name);

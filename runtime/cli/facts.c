@@ -51,6 +51,7 @@ void facts_json(struct sbuf *b, const struct dyno_info *info)
 		json_unknown(b, "exit_code");
 	json_positive(b, "signal", info->signal);
 	json_str(b, "reason", info->reason);
+	json_str(b, "detail", info->detail);
 	json_known_time(b, "next_try", info->next_try_us);
 }
 

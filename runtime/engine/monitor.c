@@ -84,6 +84,7 @@ static void on_started(struct slot *slot)
 	report(m, NULL);
 	tell_launch(m, slot);
 	look_start(slot);
+	mem_start(slot);
 	mon_event(m, SUP_LAUNCH_OK, slot->gen.id);
 }
 
@@ -291,16 +292,6 @@ static void do_launch(struct monitor *m, uint32_t gen)
 
 /* ---- the end of a generation ---------------------------------------------------------------- */
 
-static bool was_oom(const struct slot *slot)
-{
-	const struct launch *l = &slot->gen.launch;
-	uint64_t kills = 0;
-
-	if (!l->cgroups || l->leaf.kind == CGROUP_NONE)
-		return false;
-	return cgroup_leaf_oom_kills(l->cgroups, l->leaf_name, &kills) == 0 && kills > 0;
-}
-
 static void find_status(struct slot *slot)
 {
 	slot->signal = 0;
@@ -373,6 +364,7 @@ static void tell_gone(struct slot *slot)
 	if (try_copy(slot))
 		return;
 	look_stop(slot);
+	mem_stop(slot);
 	loop_timer_disarm(&m->loop, slot->launch_timer);
 	if (m->plan->supervised)
 		output_drain(&slot->output, MONITOR_DRAIN_MS);
@@ -382,7 +374,9 @@ static void tell_gone(struct slot *slot)
 		info.event = SUP_EXIT;
 		info.exit_code = slot->exit_code;
 		info.signal = slot->signal;
-		info.oom = slot->signal == SIGKILL && was_oom(slot);
+		/* Where it only lost a child it may have given up by itself. */
+		info.oom = slot->exit_code != 0 && mem_find_oom(slot);
+		info.oom_beyond = info.oom && mem_oom_beyond(slot);
 	} else {
 		finish_failure(slot);
 		info.event = SUP_LAUNCH_ERR;
@@ -395,6 +389,7 @@ static void tell_gone(struct slot *slot)
 /* The first launch's failure is the starter's answer; the slot must still have it. */
 static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 {
+	str_fmt(m->detail, sizeof(m->detail), "%s", slot->oom.text);
 	tell_end(m, slot, reason);
 	m->have_last = true;
 	m->last = (struct dyno_outcome){
@@ -419,6 +414,7 @@ static void discard(struct monitor *m, struct slot *slot)
 	*slot = (struct slot){
 		.m = m,
 		.output = OUTPUT_INIT,
+		.mem = slot->mem,
 		.look_timer = slot->look_timer,
 		.launch_timer = slot->launch_timer,
 		.failed = keeps_error ? slot->failed : 0,
@@ -466,6 +462,8 @@ static void say(struct monitor *m, const struct sup_do *what)
 		if (!cause[0])
 			return;
 	}
+	if (slot && !mem_line(slot, what->line, &args, command, sizeof(command)))
+		return;
 	tell_line(m, what->line, &args);
 	if (what->line == LINE_HEALTH && m->health_cause)
 		tell_warning(m, m->health_cause);
@@ -474,6 +472,7 @@ static void say(struct monitor *m, const struct sup_do *what)
 static void send_stop(struct monitor *m, struct slot *slot, int sig, enum init_scope scope)
 {
 	look_stop(slot);
+	mem_stop(slot);
 	if (m->health.launch == &slot->gen.launch)
 		health_stop(&m->health);
 	/* No dyno-init to ask: nobody inside could hear of it. */
@@ -507,6 +506,7 @@ static void obey_one(struct monitor *m, const struct sup_do *what)
 		break;
 	case SUP_KILL:
 		look_stop(slot);
+		mem_stop(slot);
 		(void)launch_kill(&slot->gen.launch); /* already gone is what was wanted */
 		break;
 	case SUP_RECORD:
@@ -691,6 +691,9 @@ static int add_timers(struct monitor *m)
 		m->slots[i].launch_timer =
 			loop_timer_add(&m->loop, on_launch_timeout, &m->slots[i]);
 	}
+	for (i = 0; i < ARRAY_SIZE(m->slots); i++)
+		if (mem_init(&m->slots[i]) < 0)
+			return -ENOSPC;
 	if (m->health_plan.kind == HEALTH_NONE)
 		return 0;
 	return health_init(&m->health, &m->loop, &m->health_plan, on_unhealthy, m);

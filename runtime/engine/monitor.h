@@ -34,6 +34,7 @@
  * @signal_fd: signalfd: TERM (and, if supervised, INT) stops, others are passed on
  * @keep_fd: the dyno is stopped when the other end is closed; negative: none
  * @report_fd: where the first launch's end is told, see monitor_report(); negative: none
+ * @oomlog_fd: see oomlog_open(); negative: it is opened when it is needed
  * @sink: of lines, if supervised
  * @log, @log_data: of platform lines, if not
  * @timing: may be NULL
@@ -44,6 +45,7 @@ struct monitor_plan {
 	int signal_fd;
 	int keep_fd;
 	int report_fd;
+	int oomlog_fd;
 	struct sink *sink;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *log_data;

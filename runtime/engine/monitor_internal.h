@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
- * decisions do), monitor_look.c (who listens), monitor_tell.c (lines, events, the state file,
- * records) and monitor_ctl.c (requests from outside).
+ * decisions do), monitor_look.c (who listens), monitor_mem.c (memory), monitor_tell.c (lines,
+ * events, the state file, records) and monitor_ctl.c (requests from outside).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
@@ -11,6 +11,7 @@
 #include "engine/generation.h"
 #include "engine/health.h"
 #include "engine/join.h"
+#include "engine/memwatch.h"
 #include "engine/monitor.h"
 #include "engine/output.h"
 #include "engine/statefile.h"
@@ -22,6 +23,34 @@
 
 struct monitor;
 
+/** enum mem_limit - at whose limit the kernel killed. */
+enum mem_limit {
+	MEM_LIMIT_UNKNOWN,
+	MEM_LIMIT_DYNO,
+	MEM_LIMIT_PARENT, /* that of a control group above */
+	MEM_LIMIT_HOST,	  /* none: the host has no memory left */
+	MEM_LIMIT_ABOVE,  /* one of the two before */
+	_MEM_LIMIT_MAX,
+};
+
+/**
+ * struct mem_oom - kills by the kernel for want of memory.
+ * @kills: processes; 0: none
+ * @limit, @group: whose limit; its control group where it is known
+ * @comm, @pid: whom, escaped, as the host numbers it; "", 0: not told
+ * @peak_bytes: the most memory the dyno had; 0: not told
+ * @text: in words
+ */
+struct mem_oom {
+	uint64_t kills;
+	enum mem_limit limit;
+	char group[256];
+	char comm[64];
+	int pid;
+	uint64_t peak_bytes;
+	char text[512];
+};
+
 /**
  * struct slot - a generation and what the monitor knows of it.
  * @used: prepared, launched or not buried yet
@@ -31,6 +60,7 @@ struct monitor;
  * @timed_out: the launch itself did
  * @gone: its last process is gone, and the table has not been told yet
  * @exit_code, @signal: of the command, for caller and records
+ * @mem, @mem_since_us, @oom: its memory, the time of its beginning for the kernel's log, its end
  * @explain_at_ms, @warned: the last wrong bind that was named, and when to look again
  */
 struct slot {
@@ -53,6 +83,9 @@ struct slot {
 	uint64_t started_ms;
 	uint64_t explain_at_ms;
 	uint64_t up_ms;
+	struct memwatch mem;
+	uint64_t mem_since_us;
+	struct mem_oom oom;
 	struct dyno_err err;
 	char warned[256];
 };
@@ -76,6 +109,7 @@ struct monitor_exec {
  * @last: of the last end
  * @dirty: state.json is no longer true
  * @recorded, @recorded_state, @recorded_gen, @recorded_manifest: the newest exit record
+ * @detail: of @last, more than its reason; "" for nothing
  * @cause: of the last failed health check
  */
 struct monitor {
@@ -94,6 +128,7 @@ struct monitor {
 	bool dirty;
 	struct dyno_outcome last;
 	bool have_last;
+	char detail[512];
 	bool recorded;
 	enum sup_state recorded_state;
 	uint32_t recorded_gen;
@@ -129,6 +164,35 @@ void look_timer(struct loop *loop, void *data);
  * Return: listeners in all; @text is empty where there is nothing to say. */
 unsigned int look_binds(const struct slot *slot, char *text, size_t size);
 
+/* ---- monitor_mem.c ---- */
+
+/** mem_init() - once. Return: 0, -ENOSPC. */
+int mem_init(struct slot *slot);
+
+/** mem_start() - the command runs: from now on its memory is watched. */
+void mem_start(struct slot *slot);
+void mem_stop(struct slot *slot);
+
+/** mem_find_oom() - whether the kernel has killed in it; fills and tells @oom, once. */
+bool mem_find_oom(struct slot *slot);
+
+/** mem_oom_beyond() - it was not the dyno's own limit. */
+bool mem_oom_beyond(const struct slot *slot);
+
+/** mem_limit_name() - "dyno", "parent", "host", "above"; NULL: unknown. */
+const char *mem_limit_name(enum mem_limit limit);
+
+/** mem_line() - what lines on memory are filled with. @buf: for a text
+ * Return: false: there is nothing to say. */
+bool mem_line(const struct slot *slot, enum line_id line, struct line_args *args, char *buf,
+	      size_t size);
+
+/** mem_json() - members: marks, what a sample is made of, growth. */
+void mem_json(const struct slot *slot, const struct memmark_sample *sample, struct sbuf *b);
+
+/** mem_inspect() - the member "memory". */
+void mem_inspect(const struct slot *slot, struct sbuf *b);
+
 /* ---- monitor_tell.c ---- */
 
 /** tell_line() - one line of the platform, and its event. */
@@ -142,6 +206,12 @@ void tell_change(struct monitor *m, enum sup_state from, enum sup_state to);
 
 /** tell_launch() - the event of a launch, or of an execution. @what: "launch", "exec" */
 void tell_launch(struct monitor *m, const struct slot *slot);
+
+/** tell_memory() - the event of memory above a mark. @hard: the hard mark */
+void tell_memory(struct monitor *m, const struct slot *slot, bool hard);
+
+/** tell_oom() - the event of kills for want of memory. */
+void tell_oom(struct monitor *m, const struct slot *slot);
 
 /** tell_end() - the receipt, the record and the event of a generation that is gone.
  * @state: what came of the dyno by it */

@@ -161,6 +161,41 @@ void tell_launch(struct monitor *m, const struct slot *slot)
 	end(m, &b);
 }
 
+void tell_memory(struct monitor *m, const struct slot *slot, bool hard)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	if (!is_heard(m))
+		return;
+	begin(m, &b, "memory");
+	json_u64(&b, "start", slot->gen.id);
+	json_str(&b, "above", hard ? "hard" : "quota");
+	mem_json(slot, &slot->mem.mark.last, &b);
+	end(m, &b);
+}
+
+void tell_oom(struct monitor *m, const struct slot *slot)
+{
+	const struct mem_oom *oom = &slot->oom;
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	if (!is_heard(m))
+		return;
+	begin(m, &b, "oom");
+	json_u64(&b, "start", slot->gen.id);
+	json_str(&b, "limit", mem_limit_name(oom->limit));
+	json_str(&b, "control_group", oom->group[0] ? oom->group : NULL);
+	json_u64(&b, "kills", oom->kills);
+	json_str(&b, "victim", oom->comm[0] ? oom->comm : NULL);
+	if (oom->pid)
+		json_u64(&b, "victim_pid", (uint64_t)oom->pid);
+	else
+		json_unknown(&b, "victim_pid");
+	json_u64(&b, "peak_bytes", oom->peak_bytes);
+	json_str(&b, "text", oom->text);
+	end(m, &b);
+}
+
 /* ---- facts ---------------------------------------------------------------------------------- */
 
 /* The time of day of a moment of the clock that deadlines are kept in. */
@@ -213,6 +248,7 @@ void tell_facts(struct monitor *m, struct dyno_facts *ret)
 			 .exit_code = m->have_last ? m->last.exit_code : -1,
 			 .signal = m->have_last ? m->last.signal : 0,
 			 .reason = m->have_last ? m->last.reason : NULL,
+			 .detail = m->have_last && m->detail[0] ? m->detail : NULL,
 			 .next_try_us = time_of(m->sup.backoff_at_ms),
 			 .slug = m->app->opts->slug,
 			 .command = m->app->command.text},
@@ -268,6 +304,7 @@ static void inspect_generation(const struct slot *slot, struct sbuf *b)
 	json_bool(b, "layer_copied", gen->copy.path != NULL);
 	json_u64(b, "memory_bytes", gen->spec.limits.memory_bytes);
 	json_u64(b, "processes", gen->spec.limits.pids);
+	mem_inspect(slot, b);
 	json_time(b, "launched", slot->launched_us);
 	json_close(b, '}');
 }
@@ -344,6 +381,7 @@ static void inspect_facts(struct monitor *m, struct sbuf *b)
 	else
 		json_unknown(b, "signal");
 	json_str(b, "reason", info->reason);
+	json_str(b, "detail", info->detail);
 	json_moment(b, "next_try", info->next_try_us);
 	json_str(b, "slug", info->slug);
 	json_str(b, "command", info->command);
@@ -412,6 +450,7 @@ static void add_record(struct monitor *m, struct slot *slot, enum sup_reason rea
 	record.facts.info.exit_code = slot->exit_code;
 	record.facts.info.signal = slot->signal;
 	record.facts.info.reason = sup_reason_name(reason);
+	record.facts.info.detail = slot->oom.text[0] ? slot->oom.text : NULL;
 	record.facts.info.port = slot->gen.port;
 	record.facts.info.init_pid = slot->gen.launch.pid;
 	record.facts.started_us = slot->launched_us;
@@ -434,6 +473,7 @@ static void tell_exit(struct monitor *m, const struct slot *slot, enum sup_reaso
 	else
 		json_unknown(&b, "signal");
 	json_str(&b, "reason", sup_reason_name(reason));
+	json_str(&b, "detail", slot->oom.text[0] ? slot->oom.text : NULL);
 	json_u64(&b, "up_ms", slot->started ? slot->up_ms : 0);
 	json_u64(&b, "restarts", sup_restarts(&m->sup));
 	if (!slot->started)

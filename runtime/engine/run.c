@@ -178,6 +178,7 @@ static int run(struct app *app, int signal_fd, struct dyno_outcome *ret, struct 
 		.signal_fd = signal_fd,
 		.keep_fd = -EBADF,
 		.report_fd = -EBADF,
+		.oomlog_fd = -EBADF,
 		.log = app->opts->log,
 		.log_data = app->opts->data,
 		.timing = app->opts->timing,

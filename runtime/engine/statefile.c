@@ -39,6 +39,7 @@ static const struct member members[] = {
 	FACT_AS("exit_code", info.exit_code, MEMBER_STATUS),
 	FACT("signal", info.signal),
 	FACT("reason", info.reason),
+	FACT("detail", info.detail),
 	FACT("next_try_us", info.next_try_us),
 	FACT("slug", info.slug),
 	FACT("command", info.command),

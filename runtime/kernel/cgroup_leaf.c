@@ -480,17 +480,24 @@ int cgroup_leaf_empty(const struct cgroup_host *host, const char *name)
 	return 1;
 }
 
+int cgroup_leaf_key(const struct cgroup_host *host, const char *name, const char *file,
+		    const char *key, uint64_t *ret)
+{
+	char buf[1024];
+	ssize_t n = cgroup_leaf_read(host, host->home[CGROUP_TREE_MEMORY], name, file, buf,
+				     sizeof(buf));
+
+	return n < 0 ? (int)n : find_key(buf, key, ret);
+}
+
 int cgroup_leaf_oom_kills(const struct cgroup_host *host, const char *name, uint64_t *ret)
 {
 	bool v2 = host->kind == CGROUP_V2;
-	char buf[1024];
-	ssize_t n;
 
 	if ((host->controllers & CGROUP_HAS_MEMORY) == 0)
 		return -EOPNOTSUPP;
-	n = cgroup_leaf_read(host, host->home[CGROUP_TREE_MEMORY], name,
-			     v2 ? "memory.events" : "memory.oom_control", buf, sizeof(buf));
-	return n < 0 ? (int)n : find_key(buf, "oom_kill", ret);
+	return cgroup_leaf_key(host, name, v2 ? "memory.events" : "memory.oom_control", "oom_kill",
+			       ret);
 }
 
 /* ---- walk ------------------------------------------------------------------------------------ */

@@ -59,4 +59,12 @@ size_t cgroup_plan(const struct cgroup_host *host, const struct cgroup_limits *l
 ssize_t cgroup_leaf_read(const struct cgroup_host *host, enum cgroup_tree tree, const char *name,
 			 const char *file, char *buf, size_t size);
 
+/**
+ * cgroup_leaf_key() - the number behind "KEY " at the beginning of a line of a leaf's file, in the
+ * directory of the memory controller.
+ * Return: 0; -ENOENT: no such leaf, file or line; -EINVAL, -ERANGE; -errno.
+ */
+int cgroup_leaf_key(const struct cgroup_host *host, const char *name, const char *file,
+		    const char *key, uint64_t *ret);
+
 #endif

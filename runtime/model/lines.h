@@ -115,7 +115,9 @@ struct line_args {
 	     (unsigned long long)a->count)                                                        \
 	LINE(LINE_TIME_LIMIT, "time-limit", "Time limit of %s seconds is over",                   \
 	     seconds(&s, a->time_limit_ms))                                                       \
-	LINE(LINE_STRICT, "strict", "Old and new process cannot run at once: %s", text(a->text))
+	LINE(LINE_STRICT, "strict", "Old and new process cannot run at once: %s", text(a->text))  \
+	LINE(LINE_MEMORY_CAUSE, "memory-cause", "Memory: %s", text(a->text))                      \
+	LINE(LINE_OOM, "oom", "Out of memory: %s", text(a->text))
 
 #define LINE_ENUM(id, ...) id,
 enum line_id { DYNO_LINES(LINE_ENUM) _LINE_MAX };

@@ -291,8 +291,22 @@ static void boot_timeout(struct step *st)
 
 /* ---- cells: ends -------------------------------------------------------------------------- */
 
+/* R15 is about the dyno's own mark: another's limit, or the host's memory, is not its fault. */
+static void say_memory(struct step *st)
+{
+	if (!st->ev->oom || !st->ev->oom_beyond)
+		say(st, LINE_R15, st->g);
+	if (st->ev->oom)
+		say(st, LINE_OOM, st->g);
+}
+
+/* The lines of an end for want of memory are the same, whoever was first to see it. */
 static void ended(struct step *st)
 {
+	if (st->ev->oom) {
+		say_memory(st);
+		say(st, LINE_KILL, st->g);
+	}
 	bury(st);
 	if (st->g == &st->s->front)
 		conclude(st, st->ev->exit_code != 0 || st->ev->oom);
@@ -547,12 +561,14 @@ static void mem_soft(struct step *st)
 {
 	say(st, LINE_MEMORY, st->g);
 	say(st, LINE_R14, st->g);
+	say(st, LINE_MEMORY_CAUSE, st->g);
 }
 
+/* The kernel may have killed one process of many: an app that lost one is broken, all go. */
 static void mem_hard(struct step *st)
 {
-	say(st, LINE_R15, st->g);
-	kill_now(st, st->g, SUP_BY_MEMORY_HARD, SUP_THEN_CRASH);
+	say_memory(st);
+	kill_now(st, st->g, st->ev->oom ? SUP_BY_OOM : SUP_BY_MEMORY_HARD, SUP_THEN_CRASH);
 }
 
 static void health_fail(struct step *st)

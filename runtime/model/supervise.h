@@ -155,7 +155,8 @@ struct sup_policy {
  * @jitter: chance, uniformly distributed over its range
  * @exit_code: of SUP_EXIT: the main process's, 128 + signal where one ended it
  * @signal: of SUP_EXIT: that signal, or 0
- * @oom: of SUP_EXIT: the kernel killed for want of memory
+ * @oom: of SUP_EXIT and SUP_MEM_HARD: the kernel killed for want of memory
+ * @oom_beyond: and not at the dyno's own limit
  * @timed_out: of SUP_LAUNCH_ERR: it was the launch's own deadline (R99)
  * @at_once: of SUP_STOP: no grace
  */
@@ -167,6 +168,7 @@ struct sup_event_info {
 	int exit_code;
 	int signal;
 	bool oom;
+	bool oom_beyond;
 	bool timed_out;
 	bool at_once;
 };

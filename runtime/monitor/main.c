@@ -27,6 +27,7 @@
 #include "engine/monitor.h"
 #include "engine/output.h"
 #include "engine/place.h"
+#include "kernel/oomlog.h"
 #include "model/dynospec.h"
 
 /* Two generations and all clients. Source: measured, 41 for a launch; see also ctl.h */
@@ -41,6 +42,7 @@ struct order {
 	struct app app;
 	struct sink sink;
 	int signal_fd;
+	int oomlog_fd;
 };
 
 /* Source: devices.txt of the kernel: what stands for a descriptor of no use */
@@ -120,6 +122,8 @@ static int prepare(struct order *o, char **argv, struct dyno_err *err)
 	};
 	int r;
 
+	/* It may be closed to who has given up. */
+	o->oomlog_fd = oomlog_open();
 	r = monitor_give_up(err);
 	if (r == 0)
 		r = dyno_host_open(&where, &o->host, err);
@@ -149,7 +153,7 @@ static void tell_failure(const struct dyno_err *err)
 
 static int keep(char **argv)
 {
-	struct order o = {.sink = SINK_INIT, .signal_fd = -EBADF};
+	struct order o = {.sink = SINK_INIT, .signal_fd = -EBADF, .oomlog_fd = -EBADF};
 	struct monitor_plan plan = {
 		.app = &o.app,
 		.supervised = true,
@@ -165,9 +169,11 @@ static int keep(char **argv)
 		tell_failure(&err);
 	} else {
 		plan.signal_fd = o.signal_fd;
+		plan.oomlog_fd = o.oomlog_fd;
 		r = monitor_run(&plan, &outcome, &err);
 	}
 	sink_close(&o.sink);
+	close_fdp(&o.oomlog_fd);
 	app_done(&o.app);
 	dyno_host_free(o.host);
 	arena_done(&o.arena);

@@ -175,6 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ev.exit_code = data[1] >> 2 & 1;
 		ev.signal = data[1] >> 3 & 1;
 		ev.oom = data[1] & 16;
+		ev.oom_beyond = data[1] & 128;
 		ev.at_once = data[1] & 32;
 		ev.timed_out = data[1] & 64;
 		ev.jitter = data[2] * 0x01010101U;

@@ -88,6 +88,8 @@ static const struct {
 	{LINE_HEALTH, "health", "Health check failed 7 times in a row"},
 	{LINE_TIME_LIMIT, "time-limit", "Time limit of 3600 seconds is over"},
 	{LINE_STRICT, "strict", "Old and new process cannot run at once: bad certificate"},
+	{LINE_MEMORY_CAUSE, "memory-cause", "Memory: bad certificate"},
+	{LINE_OOM, "oom", "Out of memory: bad certificate"},
 };
 
 static void line_format__every_line__is_exact_to_the_character(void **state)

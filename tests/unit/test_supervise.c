@@ -64,7 +64,7 @@ static const struct {
 	 SUP_COMPLETE},
 	{ALL, LAUNCHING, SUP_STOP, "stop TERM#1", SUP_STOPPING},
 	{FORMATIONS, LAUNCHING, SUP_RESTART, "restarting stop TERM#1", SUP_STOPPING},
-	{ALL, LAUNCHING, SUP_MEM_SOFT, "memory R14", SUP_STARTING},
+	{ALL, LAUNCHING, SUP_MEM_SOFT, "memory R14 memory-cause", SUP_STARTING},
 	{ALL, LAUNCHING, SUP_MEM_HARD, "R15 kill KILL#1", SUP_STOPPING},
 	{ONEOFF, LAUNCHING, SUP_CLIENT_LOST, "hangup HANGUP#1", SUP_STARTING},
 	{ALL, LAUNCHING, SUP_TIME_LIMIT, "time-limit stop TERM#1", SUP_STOPPING},
@@ -76,7 +76,7 @@ static const struct {
 	{WEBS, STARTING, SUP_BOOT_TIMEOUT, "R10 boot-cause kill KILL#1", SUP_STOPPING},
 	{WEBS, STARTING, SUP_STOP, "stop TERM#1", SUP_STOPPING},
 	{WEBS, STARTING, SUP_RESTART, "restarting stop TERM#1", SUP_STOPPING},
-	{WEBS, STARTING, SUP_MEM_SOFT, "memory R14", SUP_STARTING},
+	{WEBS, STARTING, SUP_MEM_SOFT, "memory R14 memory-cause", SUP_STARTING},
 	{WEBS, STARTING, SUP_MEM_HARD, "R15 kill KILL#1", SUP_STOPPING},
 	{WEBS, STARTING, SUP_TIME_LIMIT, "time-limit stop TERM#1", SUP_STOPPING},
 	{WEBS, STARTING, SUP_SWAP, "restarting stop TERM#1", SUP_STOPPING},
@@ -87,7 +87,7 @@ static const struct {
 	{FORMATIONS & ~STRICT, UP, SUP_RESTART, "restarting up>starting stop TERM#1 start LAUNCH#2",
 	 SUP_STARTING},
 	{STRICT, UP, SUP_RESTART, "restarting stop TERM#1", SUP_STOPPING},
-	{ALL, UP, SUP_MEM_SOFT, "memory R14", SUP_UP},
+	{ALL, UP, SUP_MEM_SOFT, "memory R14 memory-cause", SUP_UP},
 	{ALL, UP, SUP_MEM_HARD, "R15 kill KILL#1", SUP_STOPPING},
 	{FORMATIONS, UP, SUP_HEALTH_FAIL, "health stop TERM#1", SUP_STOPPING},
 	{FORMATIONS & ~STRICT, UP, SUP_CYCLE, "cycling up>starting stop TERM#1 start LAUNCH#2",
@@ -261,7 +261,8 @@ static void note(struct play *p, struct sup_decision d)
 	for (uint32_t i = 0; i < d.n; i++) {
 		const struct sup_do *a = &d.list[i];
 
-		if (a->action != SUP_LOG || a->line == LINE_BOOT_CAUSE)
+		if (a->action != SUP_LOG || a->line == LINE_BOOT_CAUSE ||
+		    a->line == LINE_MEMORY_CAUSE)
 			continue; /* no cause is known here */
 		p->args.from = sup_state_name(a->from);
 		p->args.to = sup_state_name(a->to);
@@ -490,6 +491,48 @@ static void sup_step__hard_mark__is_R15_without_grace_C7_5(void **state)
 		       "Stopping process with SIGKILL\n"
 		       "Process exited with status 137\n"
 		       "State changed from up to crashed\n");
+}
+
+/* Whether the kernel killed the main process or another one, it reads the same. */
+static void sup_step__oom__R15_only_at_the_own_limit_C11_2(void **state)
+{
+	static const struct {
+		bool child;
+		bool beyond;
+		const char *log;
+	} cases[] = {
+		{false, false, "Error R15 (Memory quota vastly exceeded)\n"},
+		{true, false, "Error R15 (Memory quota vastly exceeded)\n"},
+		{false, true, ""},
+		{true, true, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sup_event_info ev = {.event = cases[i].child ? SUP_MEM_HARD : SUP_EXIT,
+					    .gen = 1,
+					    .exit_code = 137,
+					    .signal = 9,
+					    .oom = true,
+					    .oom_beyond = cases[i].beyond};
+		char want[256];
+		struct play p;
+
+		begin_up(&p, WEB);
+		ev.now_ms = p.now_ms;
+		p.args.status = 137;
+		note(&p, sup_step(&p.s, &ev));
+		if (cases[i].child)
+			leave(&p, 1, 137);
+		assert_int_equal(recorded(&p), SUP_BY_OOM);
+		(void)str_fmt(want, sizeof(want),
+			      "%sOut of memory: \n"
+			      "Stopping process with SIGKILL\n"
+			      "Process exited with status 137\n"
+			      "State changed from up to crashed\n",
+			      cases[i].log);
+		assert_log(&p, want);
+	}
 }
 
 static void sup_step__lost_client__is_hung_up_on_thrice_C7_6_C8_8_R16(void **state)
@@ -1071,6 +1114,7 @@ int main(void)
 		cmocka_unit_test(sup_step__deaf_to_term__is_R12_after_the_grace_C7_2_C7_3),
 		cmocka_unit_test(sup_step__exit_of_a_formation_dyno__is_a_crash_C1_13_C6_10),
 		cmocka_unit_test(sup_step__hard_mark__is_R15_without_grace_C7_5),
+		cmocka_unit_test(sup_step__oom__R15_only_at_the_own_limit_C11_2),
 		cmocka_unit_test(sup_step__lost_client__is_hung_up_on_thrice_C7_6_C8_8_R16),
 		cmocka_unit_test(sup_step__time_limit_of_a_oneoff__is_its_reason_C8_7),
 		cmocka_unit_test(sup_step__preboot__serves_until_the_new_one_is_up_C6_12),
