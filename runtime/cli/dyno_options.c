@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -191,6 +192,24 @@ const struct opt_table dyno_option_table = {.items = rows, .n = ARRAY_SIZE(rows)
 
 /* ---- the spec ---------------------------------------------------------------------------------*/
 
+/* A pipe that has a name waits for its writer, perhaps for ever: it is the caller's to open. */
+static int open_spec_file(const char *path, struct dyno_err *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(err, ERR_IO, errno, "open the spec %s", path);
+	if (S_ISREG(st.st_mode))
+		return take_fd(&fd);
+	err_set(err, ERR_IO, EINVAL, "read the spec %s: it is no regular file", path);
+	err_hint(
+		err,
+		"give it on standard input with --spec -, or on a descriptor with --spec " SPEC_FD_PREFIX
+		"N");
+	return -EINVAL;
+}
+
 /* Return: a descriptor of the caller's own, or -errno with err set. */
 static int open_spec(const char *spec, struct dyno_err *err)
 {
@@ -201,10 +220,9 @@ static int open_spec(const char *spec, struct dyno_err *err)
 	if (number && num_parse_u32(number, INT_MAX, &from) < 0)
 		return err_set(err, ERR_USAGE, 0, "--spec: \"%s\" is not of the form fd:N", spec);
 
-	if (number || str_eq(spec, "-"))
-		fd = fcntl((int)from, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	else
-		fd = open(spec, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (!number && !str_eq(spec, "-"))
+		return open_spec_file(spec, err);
+	fd = fcntl((int)from, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	return fd < 0 ? err_set(err, ERR_IO, errno, "open the spec %s", spec) : fd;
 }
 

@@ -44,6 +44,18 @@ is_refused() {
 	is_refused "a checksum that is a path"
 }
 
+@test "a spec that is a pipe with a name is refused at once, and read from a descriptor (T62, T63)" {
+	as_user mkfifo "$BASE/fifo"
+	for verb in run start; do
+		attempt "$verb" --spec "$BASE/fifo" "$SHAPES"
+		is_refused "$verb"
+		[[ $stderr == *"read the spec $BASE/fifo: it is no regular file"*'--spec fd:N'* ]] || lib_seen "$verb"
+	done
+	run -0 dyno run -q --spec fd:7 "$SHAPES" 'echo $FROM' 7< <(echo '{"schema": 1, "env": {"FROM": "pipe"}}')
+	[ "$output" = pipe ] || lib_seen "from a descriptor"
+	as_user rm "$BASE/fifo"
+}
+
 @test "a file of another user is opened with the caller's rights only (T63)" {
 	[ "$PROFILE" = rootless ] || skip "root may open everything"
 	[ "$(id -u)" = 0 ] || skip "making files of others is root's"
