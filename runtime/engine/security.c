@@ -539,7 +539,8 @@ static void look_mask(struct look *l, const char *path, bool covered)
 static void look_mounts(struct look *l)
 {
 	/* Source: contract 2.9 */
-	static const char *const masks[] = {"/proc/kcore", "/proc/timer_list", "/proc/scsi"};
+	static const char *const masks[] = {"/proc/kcore", "/proc/timer_list", "/proc/scsi",
+					    "/proc/pressure"};
 	bool covered[ARRAY_SIZE(masks)] = {false};
 	char *text = read_at(l, "mountinfo");
 	struct procfacts_mount m;

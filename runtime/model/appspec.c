@@ -181,6 +181,8 @@ static const struct spec_mount mounts_fixed[] = {
 	{.kind = SPEC_MOUNT_MASK_FILE, .target = "proc/kcore"},
 	{.kind = SPEC_MOUNT_MASK_FILE, .target = "proc/timer_list"},
 	{.kind = SPEC_MOUNT_MASK_DIR, .target = "proc/scsi", .source = BESIDE_MASK},
+	/* Anybody may have the kernel watch it for him, without end and at nobody's cost. */
+	{.kind = SPEC_MOUNT_MASK_DIR, .target = "proc/pressure", .source = BESIDE_MASK},
 	{.kind = SPEC_MOUNT_FILE,
 	 .target = "proc/sys/kernel/random/boot_id",
 	 .source = BESIDE_BOOT_ID},

@@ -457,6 +457,7 @@ static void make_root(const struct floor *f)
 		cover(dev, "null", proc, "kcore", false);
 		cover(dev, "null", proc, "timer_list", false);
 		cover(scratch, "mask", proc, "scsi", true);
+		cover(scratch, "mask", proc, "pressure", true);
 		cover(scratch, "boot_id", proc, "sys/kernel/random/boot_id", true);
 	}
 	if (dev >= 0)

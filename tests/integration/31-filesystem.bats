@@ -32,7 +32,7 @@ planned() {
 		for name in /usr /bin /sbin /lib /lib32 /lib64 /libx32; do
 			[ ! -d "$name" ] || [ -L "$name" ] || echo "$name"
 		done
-		for name in /proc/kcore /proc/timer_list /proc/scsi; do
+		for name in /proc/kcore /proc/timer_list /proc/scsi /proc/pressure; do
 			[ ! -e "$name" ] || echo "$name"
 		done
 		[ "$PROFILE" != rootless ] ||
@@ -184,7 +184,7 @@ print(oct(os.stat(\"/dev/pts/0\").st_mode), os.stat(\"/dev/pts/0\").st_gid)"'
 
 @test "masked files of /proc are empty, and the boot id is the dyno's own (C2.9)" {
 	inside 'for f in kcore timer_list; do head -c1 /proc/$f 2>/dev/null; done
-		ls -A /proc/scsi 2>/dev/null; cat /proc/sys/kernel/random/boot_id; cat /proc/sys/kernel/random/boot_id
+		ls -A /proc/scsi /proc/pressure 2>/dev/null | grep -v :; cat /proc/sys/kernel/random/boot_id; cat /proc/sys/kernel/random/boot_id
 		cat /proc/sys/kernel/random/uuid'
 	[ "${#lines[@]}" -eq 3 ]
 	[ "${lines[0]}" = "${lines[1]}" ]

@@ -133,19 +133,38 @@ files_are_refused() {
 	done
 }
 
-@test "of all that is neither a process nor the app's, little can be opened for writing (T32)" {
-	# Who may open the first must hold CAP_CHECKPOINT_RESTORE to write; the others take a
-	# trigger, and give notice of what everybody may read.
-	known='/proc/pressure/cpu
-/proc/pressure/io
-/proc/pressure/memory
-/proc/sys/kernel/ns_last_pid'
+@test "of all that is neither a process nor the app's, one file can be opened for writing (T32)" {
+	# and who writes to it must hold CAP_CHECKPOINT_RESTORE: "ns_last_pid: denied"
+	known=/proc/sys/kernel/ns_last_pid
 	for network in host none; do
 		run -0 dyno run -q --network "$network" "$APP" -- /app/hostile writable /proc /sys /dev /usr /bin /lib /etc /run
 		found=$(grep -vxF -e /dev/shm -e /run/lock <<<"$output" | sort)
 		[ "$PROFILE" != rootless ] || found=$(grep -vx /etc <<<"$found")
 		[ -z "$(comm -13 <(sort <<<"$known") <(sort <<<"$found"))" ] || lib_seen "network $network"
 	done
+}
+
+# What a process can open of itself for writing; maps of ids and groups are written once, by the
+# launcher: see the attempts on files.
+OWN_FILES='attr/.*|autogroup|clear_refs|comm|coredump_filter|fail-nth|fd|gid_map|latency|loginuid'
+OWN_FILES+='|make-it-fail|map_files|mem|oom_adj|oom_score_adj|projid_map|sched|setgroups'
+OWN_FILES+='|timens_offsets|timerslack_ns|uid_map'
+
+@test "of a process below /proc its own may be written, and of pid 1 nothing (T30, T32)" {
+	begin_job
+	for how in start join; do
+		begun=(dyno run -q "$APP" --)
+		[ "$how" = start ] || begun=(join)
+		run -0 "${begun[@]}" /app/hostile writable /proc/self/.
+		grep -q '^/proc/self/./comm$' <<<"$output" || lib_seen "nothing at all: $how"
+		odd=$(grep -vxE "/proc/self/\./(task/[0-9]+/)?($OWN_FILES)" <<<"$output" || :)
+		[ -z "$odd" ] || fail "$how: $odd"
+		# what pid 1 lets be opened, it lets nobody write
+		run -0 "${begun[@]}" sh -c '/app/hostile writable /proc/./1 | while read -r file; do
+			for text in 0 1000 x; do echo "$text" 2>/dev/null >"$file" && echo "$file"; done; done; echo end'
+		[ "$output" = end ] || lib_seen "pid 1: $how"
+	done
+	end_job
 }
 
 @test "capabilities, filter, namespaces, as the kernel tells them inside: of both kinds alike (T31)" {

@@ -136,6 +136,7 @@ static void appspec_compile__mounts_and_files__are_those_of_the_contract(void **
 		{"proc/kcore", SPEC_MOUNT_MASK_FILE},
 		{"proc/timer_list", SPEC_MOUNT_MASK_FILE},
 		{"proc/scsi", SPEC_MOUNT_MASK_DIR},
+		{"proc/pressure", SPEC_MOUNT_MASK_DIR},
 		{"proc/sys/kernel/random/boot_id", SPEC_MOUNT_FILE},
 	};
 	static const char *const files[] = {
