@@ -230,6 +230,12 @@ struct dyno_timing {
  * @tmpfs: memory of the dyno's own: "PATH[:SIZE[:INODES]]"
  * @mounts: files and directories of the host: "SRC:DST[:ro|:rw]"
  * @private_stack: locks and watches on files that the stack shows of the host are the dyno's own
+ * @size: a name of dyno-sizes(5), default "standard-1x"; "none" for no limits
+ * @memory, @memory_hard, @swap, @cpus, @cpu_weight, @cpuset, @pids, @io_weight, @nofile, @shm_size:
+ *       limits in place of the size's, as text: "512M", "1.5", "0-3", "none"; see dyno-run(1)
+ * @io_max: limits of devices: "DEVICE:rbps=10M,wbps=10M,riops=100,wiops=100"
+ * @cpu_view: how many CPUs it is shown: "host", or "quota"
+ * @require_limits: refuse to start where a limit cannot be set; else that is a warning
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
  *       from starting to up"; may be NULL
@@ -281,6 +287,21 @@ struct dyno_run_opts {
 	const char *const *mounts;
 	size_t n_mounts;
 	int private_stack;
+	const char *size;
+	const char *memory;
+	const char *memory_hard;
+	const char *swap;
+	const char *cpus;
+	const char *cpu_weight;
+	const char *cpuset;
+	const char *pids;
+	const char *io_weight;
+	const char *const *io_max;
+	size_t n_io_max;
+	const char *nofile;
+	const char *shm_size;
+	const char *cpu_view;
+	int require_limits;
 	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *data;

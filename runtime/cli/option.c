@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/value.h"
 
 size_t opt_count(const struct opt_set *set)
@@ -40,7 +40,7 @@ bool opt_is_set(const struct opt_parser *p, const char *name)
 {
 	int i = opt_find(p->set, name, strlen(name));
 
-	return i >= 0 && ((p->done | p->now) & (UINT64_C(1) << i));
+	return i >= 0 && ((p->done | p->now) & OPT_BIT(i));
 }
 
 char *opt_env_name(const char *name, char *buf)
@@ -123,7 +123,7 @@ static int field_set(struct opt_parser *p, const struct opt *o, const char *valu
 /* A stronger source keeps its value; within one source lists grow and the last scalar wins. */
 static int opt_set(struct opt_parser *p, size_t i, const char *value, struct dyno_err *err)
 {
-	uint64_t bit = UINT64_C(1) << i;
+	unsigned __int128 bit = OPT_BIT(i);
 
 	if (p->done & bit)
 		return 0;

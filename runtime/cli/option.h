@@ -112,7 +112,8 @@ struct opt_set {
 };
 
 /* All options of a verb together; bits of a word remember which are set. */
-#define OPT_SET_MAX 64
+#define OPT_SET_MAX 128
+#define OPT_BIT(i)  ((unsigned __int128)1 << (i))
 
 /**
  * struct opt_operands - what was not an option.
@@ -141,8 +142,8 @@ struct opt_parser {
 	void *target;
 	struct arena *arena;
 	bool (*known)(const char *name);
-	uint64_t done;
-	uint64_t now;
+	unsigned __int128 done;
+	unsigned __int128 now;
 };
 
 /** opt_count() - options of a set, of each kind. */

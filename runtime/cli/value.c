@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 /* Longest text of a SIZE or INODES that can be meant: 2^64 has 20 digits, "KiB" adds three. */
 #define SCRATCH_PART_BYTES 32

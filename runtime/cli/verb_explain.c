@@ -2,7 +2,7 @@
 /* verb_explain.c - dyno explain [CLASS]: what an error class means. */
 #include "base/json.h"
 #include "cli/cli.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #define CLASS_COLUMNS 24
 

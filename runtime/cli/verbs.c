@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 static const char *const color_choices[] = {"auto", "always", "never", NULL};
 

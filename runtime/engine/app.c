@@ -89,7 +89,10 @@ int app_find_slug(struct app *app, struct dyno_err *err)
 
 	if (app->opts->log_source)
 		app->log_source = app->opts->log_source;
-	r = host_run_dir(app->host, &app->run_fd, err);
+	/* First of all, so that a mistyped limit costs no unpacking. */
+	r = app_find_limits(app, err);
+	if (r == 0)
+		r = host_run_dir(app->host, &app->run_fd, err);
 	if (r < 0)
 		return r;
 	r = host_store(app->host, &app->store, err);

@@ -36,6 +36,7 @@
  * @web: `up` means that $PORT is listened on
  * @mounts: those that the caller asks for, sources open
  * @limits: what it may use, checked and good for every start
+ * @cpus: those of the host that are online, where a setting asks for CPUs
  * @slow_layers: a layer, or such a source, is on a file system that may block for long
  * @name: of the app
  * @tag: see state_tag()
@@ -60,6 +61,7 @@ struct app {
 	bool web;
 	bool slow_layers;
 	struct limits limits;
+	struct cpulist cpus;
 	struct cgroup_host cgroups;
 	bool have_cgroups;
 	int stop_signal;
@@ -77,8 +79,15 @@ struct app {
 void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opts *opts);
 
 /**
- * app_find_slug() - open what is to be mounted, acquire slug and stack.  Errors: those of
- * mountset_open(), store_acquire(), stack_acquire(),
+ * app_find_limits() - the size and what is set besides become @limits.
+ * Errors: ERR_USAGE: a size that nobody knows, a value that is none, a contradiction, a line of a
+ * file of sizes; ERR_IO; ERR_MEMORY.
+ */
+int app_find_limits(struct app *app, struct dyno_err *err);
+
+/**
+ * app_find_slug() - find the limits, open what is to be mounted, acquire slug and stack.  Errors:
+ * those of app_find_limits(), mountset_open(), store_acquire(), stack_acquire(),
  * ERR_RUN_DIR, ERR_STORE_IO.
  */
 int app_find_slug(struct app *app, struct dyno_err *err);

@@ -84,12 +84,26 @@ const struct dynospec_row dynospec_rows[] = {
 	STRINGS("tmpfs", KEY_LIST, tmpfs),
 	STRINGS("mounts", KEY_LIST, mounts),
 	SCALAR("private_stack", KEY_BOOL, int, dyno.private_stack),
+	STRING(size),
+	STRING(memory),
+	STRING(memory_hard),
+	STRING(swap),
+	STRING(cpus),
+	STRING(cpu_weight),
+	STRING(cpuset),
+	STRING(pids),
+	STRING(io_weight),
+	STRINGS("io_max", KEY_LIST, io_max),
+	STRING(nofile),
+	STRING(shm_size),
+	STRING(cpu_view),
+	SCALAR("require_limits", KEY_BOOL, int, dyno.require_limits),
 };
 const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 352 && sizeof(struct dyno_start_opts) == 384,
+_Static_assert(sizeof(struct dyno_run_opts) == 472 && sizeof(struct dyno_start_opts) == 504,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

@@ -47,7 +47,7 @@ static int bad_value(enum limit limit, const char *text, const char *is, struct 
 {
 	char shown[48];
 
-	(void)err_set(err, ERR_USAGE, 0, "--%s: \"%s\" is not %s", names[limit],
+	(void)err_set(err, ERR_USAGE, 0, "limit %s: \"%s\" is not %s", names[limit],
 		      str_escape(shown, sizeof(shown), text), is);
 	return -EINVAL;
 }
@@ -78,7 +78,7 @@ static int parse_bytes(enum limit limit, const char *text, uint64_t least, uint6
 	if (n < least) {
 		char size[16];
 
-		(void)err_set(err, ERR_USAGE, 0, "--%s: %s is too little", names[limit], text);
+		(void)err_set(err, ERR_USAGE, 0, "limit %s: %s is too little", names[limit], text);
 		err_hint(err, "%s is the least", num_format_size(size, least));
 		return -EINVAL;
 	}
@@ -124,7 +124,7 @@ static int set_cpus(struct limits *l, const char *text, struct dyno_err *err)
 	if (parse_milli(text, &milli) < 0 || milli > LIMITS_CPUS_MAX_MILLI)
 		return bad_value(LIMIT_CPUS, text, "a number of CPUs such as 1.5", err);
 	if (milli < LIMITS_CPUS_MIN_MILLI) {
-		(void)err_set(err, ERR_USAGE, 0, "--cpus: %s is too little", text);
+		(void)err_set(err, ERR_USAGE, 0, "limit cpus: %s is too little", text);
 		err_hint(err, "0.01 is the least");
 		return -EINVAL;
 	}
@@ -247,13 +247,13 @@ static uint64_t scale(uint64_t a, uint64_t b, uint64_t c)
 
 static int swap_of_nothing(struct dyno_err *err)
 {
-	(void)err_set(err, ERR_USAGE, 0, "--swap: there is no memory quota to add it to");
+	(void)err_set(err, ERR_USAGE, 0, "limit swap: there is no memory quota to add it to");
 	err_hint(err, "set --memory, or leave --swap out");
 	return -EINVAL;
 }
 
-/* The hard mark by --swap. */
-static int add_swap(const char *text, struct limits *l, struct dyno_err *err)
+/* The hard mark by swap. @has_hard: it was asked for by itself, too */
+static int add_swap(const char *text, bool has_hard, struct limits *l, struct dyno_err *err)
 {
 	bool none = str_eq(text, LIMITS_WORD_NONE);
 	uint64_t swap = 0;
@@ -265,10 +265,9 @@ static int add_swap(const char *text, struct limits *l, struct dyno_err *err)
 		r = parse_bytes(LIMIT_SWAP, text, 1, &swap, err);
 	if (r < 0)
 		return r;
-	if (l->from[LIMIT_MEMORY_HARD] == LIMITS_FROM_OPTION &&
-	    l->hard_bytes != (none ? 0 : l->memory_bytes + swap)) {
+	if (has_hard && l->hard_bytes != (none ? 0 : l->memory_bytes + swap)) {
 		(void)err_set(err, ERR_USAGE, 0,
-			      "--swap %s and --memory-hard contradict each other", text);
+			      "limit swap: %s and memory-hard contradict each other", text);
 		err_hint(err, "the hard mark is quota and swap together: leave one out");
 		return -EINVAL;
 	}
@@ -284,7 +283,7 @@ static int check_hard(const struct limits *l, struct dyno_err *err)
 
 	if (l->hard_bytes == 0 || l->hard_bytes >= l->memory_bytes)
 		return 0;
-	(void)err_set(err, ERR_USAGE, 0, "--memory-hard: %s is below the quota of %s",
+	(void)err_set(err, ERR_USAGE, 0, "limit memory-hard: %s is below the quota of %s",
 		      num_format_size(hard, l->hard_bytes),
 		      num_format_size(quota, l->memory_bytes));
 	err_hint(err, "set --memory to that or less");
@@ -304,7 +303,7 @@ static int resolve_memory(const struct limits_ask *ask, const struct dyno_size *
 		l->from[LIMIT_MEMORY_HARD] = LIMITS_FROM_OPTION;
 	}
 	if (ask->text[LIMIT_SWAP]) {
-		int r = add_swap(ask->text[LIMIT_SWAP], l, err);
+		int r = add_swap(ask->text[LIMIT_SWAP], hard, l, err);
 
 		if (r < 0)
 			return r;
@@ -382,7 +381,7 @@ static int set_io(const char *text, struct limits_io *ret, struct dyno_err *err)
 static int resolve_io(const struct limits_ask *ask, struct limits *l, struct dyno_err *err)
 {
 	if (ask->n_io_max > LIMITS_IO_MAX)
-		return err_set(err, ERR_USAGE, E2BIG, "--io-max: %u devices are the most",
+		return err_set(err, ERR_USAGE, E2BIG, "limit io-max: %u devices are the most",
 			       LIMITS_IO_MAX);
 	for (; l->n_io < ask->n_io_max; l->n_io++) {
 		int r = set_io(ask->io_max[l->n_io], &l->io[l->n_io], err);
@@ -404,7 +403,7 @@ static int resolve_cpus(const struct limits_ask *ask, const struct cpulist *host
 	if (host && !cpulist_within(&l->cpuset, host)) {
 		char there[64];
 
-		(void)err_set(err, ERR_USAGE, 0, "--cpuset: the host has no CPUs %s",
+		(void)err_set(err, ERR_USAGE, 0, "limit cpuset: the host has no CPUs %s",
 			      ask->text[LIMIT_CPUSET]);
 		err_hint(err, "those online are %s", cpulist_format(host, there, sizeof(there)));
 		return -EINVAL;
@@ -412,7 +411,7 @@ static int resolve_cpus(const struct limits_ask *ask, const struct cpulist *host
 	if (!view || str_eq(view, "host"))
 		return 0;
 	if (!str_eq(view, "quota")) {
-		(void)err_set(err, ERR_USAGE, 0, "--cpu-view: \"%s\" is none", view);
+		(void)err_set(err, ERR_USAGE, 0, "CPU view: \"%s\" is none", view);
 		err_hint(err, "host or quota");
 		return -EINVAL;
 	}

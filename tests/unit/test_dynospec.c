@@ -71,7 +71,11 @@ static const char every_key[] =
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
 	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
 	"\"receipt\":false,\"read_only\":true,\"writable\":[\"/app\",\"/x\"],"
-	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"],\"private_stack\":true}";
+	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"],\"private_stack\":true,"
+	"\"size\":\"2x\",\"memory\":\"300M\",\"memory_hard\":\"400M\",\"swap\":\"100M\","
+	"\"cpus\":\"1.5\",\"cpu_weight\":\"50\",\"cpuset\":\"0-1\",\"pids\":\"99\","
+	"\"io_weight\":\"10\",\"io_max\":[\"8:0:rbps=1M\"],\"nofile\":\"64\","
+	"\"shm_size\":\"1M\",\"cpu_view\":\"quota\",\"require_limits\":true}";
 
 static int parse(const char *text, struct arena *arena, struct dyno_start_opts *io)
 {
@@ -144,6 +148,21 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->n_mounts, 1);
 	assert_string_equal(d->mounts[0], "/s:/d:rw");
 	assert_int_equal(d->private_stack, 1);
+	assert_string_equal(d->size, "2x");
+	assert_string_equal(d->memory, "300M");
+	assert_string_equal(d->memory_hard, "400M");
+	assert_string_equal(d->swap, "100M");
+	assert_string_equal(d->cpus, "1.5");
+	assert_string_equal(d->cpu_weight, "50");
+	assert_string_equal(d->cpuset, "0-1");
+	assert_string_equal(d->pids, "99");
+	assert_string_equal(d->io_weight, "10");
+	assert_int_equal(d->n_io_max, 1);
+	assert_string_equal(d->io_max[0], "8:0:rbps=1M");
+	assert_string_equal(d->nofile, "64");
+	assert_string_equal(d->shm_size, "1M");
+	assert_string_equal(d->cpu_view, "quota");
+	assert_int_equal(d->require_limits, 1);
 	/* what is no setting */
 	assert_int_equal(o.exact | o.log_fd | o.keep_fd | d->events_fd, 0);
 	assert_true(!d->spec && !d->log && !d->data && !d->timing);

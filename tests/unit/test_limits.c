@@ -69,6 +69,9 @@ static void limits_resolve__memory__quota_hard_mark_and_swap_fit_together(void *
 		{"standard-1x", NULL, "none", NULL, 512 * MB, 0},
 		{"standard-1x", NULL, "none", "none", 512 * MB, 0},
 		{"standard-1x", "64M", "96M", "32M", 64 * MB, 96 * MB},
+		{"standard-1x", "64M", NULL, "32M", 64 * MB, 96 * MB},
+		{"standard-1x", "64M", NULL, "0", 64 * MB, 64 * MB},
+		{"standard-1x", "64M", NULL, "none", 64 * MB, 0},
 		{"standard-1x", "none", NULL, NULL, 0, 0},
 		{"standard-1x", "none", "1G", NULL, 0, GB},
 		{SIZE_NONE, NULL, "1G", NULL, 0, GB},
@@ -161,7 +164,7 @@ static void limits_resolve__contradictions__are_refused(void **state)
 		const char *size, *memory, *hard, *swap;
 		const char *says;
 	} cases[] = {
-		{"standard-1x", "2G", "1G", NULL, "--memory-hard: 1.0 GB is below the quota"},
+		{"standard-1x", "2G", "1G", NULL, "memory-hard: 1.0 GB is below the quota"},
 		{"standard-1x", "1G", "2G", "2G", "contradict"},
 		{"standard-1x", "1G", "2G", "none", "contradict"},
 		{"standard-1x", "1G", "none", "1G", "contradict"},
@@ -269,7 +272,7 @@ static void limits_resolve__io_max__names_device_and_rates(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		ask = (struct limits_ask){.io_max = &bad[i], .n_io_max = 1};
 		assert_int_equal(resolve(SIZE_DEFAULT, &ask, &l, &err), -EINVAL);
-		assert_non_null(strstr(err.msg, "--io-max"));
+		assert_non_null(strstr(err.msg, "io-max"));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
 		many[i] = good[0];
@@ -288,7 +291,7 @@ static void limits_resolve__cpu_view__is_host_or_quota(void **state)
 	assert_int_equal(l.cpu_view, LIMITS_VIEW_HOST);
 	ask.cpu_view = "mine";
 	assert_int_equal(resolve(SIZE_DEFAULT, &ask, &l, &err), -EINVAL);
-	assert_non_null(strstr(err.msg, "--cpu-view"));
+	assert_non_null(strstr(err.msg, "CPU view"));
 }
 
 /* C0.5, C3.11 */

@@ -19,7 +19,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/timetext.h"
-#include "cli/nearest.h"
+#include "base/nearest.h"
 #include "cli/option.h"
 #include "cli/outfile.h"
 #include "cli/output.h"

@@ -3,10 +3,10 @@
  * nearest.h - "did you mean": the known word that a mistyped one is closest to, by the number of
  * letters added, left out, replaced or swapped.  Pure.
  */
-#ifndef DYNO_CLI_NEAREST_H
-#define DYNO_CLI_NEAREST_H
+#ifndef DYNO_NEAREST_H
+#define DYNO_NEAREST_H
 
-/* Words longer than this are not compared: no verb, option or class is as long. */
+/* Words longer than this are not compared: no verb, option, class or size is as long. */
 #define NEAREST_WORD_MAX 40
 
 /**

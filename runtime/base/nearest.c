@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nearest.c - edit distance (restricted Damerau-Levenshtein) over three rows. */
-#include "cli/nearest.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
