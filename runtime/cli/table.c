@@ -8,9 +8,11 @@
 
 #include "base/util.h"
 
-/* Blanks between two columns, and the mark of what is cut. */
-#define GAP_COLUMNS 2
-#define CUT_MARK    "..."
+/* The mark of what is cut. */
+#define CUT_MARK "..."
+
+/* The width of a column that is left out. */
+#define LEFT_OUT SIZE_MAX
 
 struct table_cell *table_row(struct table *t)
 {
@@ -83,10 +85,15 @@ static void add_cut(struct sbuf *b, const char *s, size_t width, bool keep_end)
 	}
 }
 
+static size_t gap_of(const struct table *t)
+{
+	return t->gap ? t->gap : TABLE_GAP;
+}
+
 static void measure(const struct table *t, size_t *width)
 {
 	for (size_t i = 0; i < t->n_columns; i++)
-		width[i] = text_columns(t->columns[i].heading);
+		width[i] = MAX_OF(t->columns[i].width, text_columns(t->columns[i].heading));
 	for (size_t i = 0; i < t->rows * t->n_columns; i++) {
 		size_t n = text_columns(t->cells[i].text), column = i % t->n_columns;
 
@@ -94,40 +101,66 @@ static void measure(const struct table *t, size_t *width)
 	}
 }
 
+/* Return: how wide a line is afterwards, of which @sum columns were taken before. */
+static size_t give_way(const struct table *t, size_t i, size_t line, size_t sum, size_t *width)
+{
+	size_t least = t->columns[i].least;
+	size_t spare = least && width[i] > least ? width[i] - least : 0;
+
+	spare = MIN_OF(spare, sum - line);
+	width[i] -= spare;
+	sum -= spare;
+	if (sum <= line || !t->columns[i].optional)
+		return sum;
+	sum -= width[i] + gap_of(t);
+	width[i] = LEFT_OUT;
+	return sum;
+}
+
 static void fit(const struct table *t, size_t line, size_t *width)
 {
-	size_t sum = (t->n_columns - 1) * GAP_COLUMNS;
+	size_t sum = (t->n_columns - 1) * gap_of(t);
 
 	for (size_t i = 0; i < t->n_columns; i++)
 		sum += width[i];
+	for (size_t i = 0; i < t->n_columns && sum > line; i++) {
+		if (t->columns[i].first)
+			sum = give_way(t, i, line, sum, width);
+	}
 	for (size_t i = t->n_columns; i-- > 0 && sum > line;) {
-		size_t least = t->columns[i].least;
-		size_t spare = least && width[i] > least ? width[i] - least : 0;
-
-		spare = MIN_OF(spare, sum - line);
-		width[i] -= spare;
-		sum -= spare;
+		if (!t->columns[i].first)
+			sum = give_way(t, i, line, sum, width);
 	}
 }
 
+static void add_blanks(struct sbuf *b, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sbuf_addc(b, ' ');
+}
+
+/* Blanks after a cell are due only when another one follows: a line does not end in any. */
 static int add_row(const struct table *t, const size_t *width, const struct table_cell *row,
 		   bool color, struct sbuf *b)
 {
 	_cleanup_sbuf_ struct sbuf cut = {0};
+	size_t due = 0;
 
 	for (size_t i = 0; i < t->n_columns; i++) {
 		const char *text = row ? row[i].text : t->columns[i].heading;
-		bool last = i + 1 == t->n_columns;
+		size_t blanks;
 
+		if (width[i] == LEFT_OUT)
+			continue;
 		cut.len = 0;
 		add_cut(&cut, text, width[i], row && t->columns[i].keep_end);
 		if (sbuf_ok(&cut) < 0)
 			return -ENOMEM;
 		/* counted in characters here, in bytes there: the blanks are ours */
+		blanks = width[i] - MIN_OF(width[i], text_columns(sbuf_str(&cut)));
+		add_blanks(b, due + (t->columns[i].right ? blanks : 0));
 		output_add_styled(b, color, row ? row[i].style : STYLE_NONE, sbuf_str(&cut), 0);
-		for (size_t n = text_columns(sbuf_str(&cut)); !last && n < width[i] + GAP_COLUMNS;
-		     n++)
-			sbuf_addc(b, ' ');
+		due = gap_of(t) + (t->columns[i].right ? 0 : blanks);
 	}
 	sbuf_addc(b, '\n');
 	return sbuf_ok(b);

@@ -40,24 +40,25 @@ static void ps_json(struct sbuf *b, const struct target_list *list)
 
 /* ---- the table --------------------------------------------------------------------------------*/
 
-/* COLUMN(id, heading, width down to which it is cut, 0: never, and whether its end stays)
+/* COLUMN(id, heading, the rest of struct table_column)
  *
- * Those that are never cut take 5, 7, 5 and 8 columns at most: with the gaps and the least widths of
- * the others that makes the 80 of a line. */
-#define PS_COLUMNS(COLUMN)                        \
-	COLUMN(PS_DYNO, "DYNO", 16, true)         \
-	COLUMN(PS_STATE, "STATE", 20, false)      \
-	COLUMN(PS_SINCE, "SINCE", 0, false)       \
-	COLUMN(PS_PID, "PID", 0, false)           \
-	COLUMN(PS_PORT, "PORT", 0, false)         \
-	COLUMN(PS_RESTARTS, "RESTARTS", 0, false) \
-	COLUMN(PS_COMMAND, "COMMAND", 7, false)
+ * The command gives way to all others, as a whole if need be: `inspect` has it too.  What is left of
+ * a line of 80 then, with the 5, 7, 5 and 8 columns that numbers take at most, is a name of 16 and
+ * "crashed (2nd), next in 20 min". */
+#define PS_COLUMNS(COLUMN)                                     \
+	COLUMN(PS_DYNO, "DYNO", .least = 16, .keep_end = true) \
+	COLUMN(PS_STATE, "STATE", .least = 29)                 \
+	COLUMN(PS_SINCE, "SINCE", .least = 0)                  \
+	COLUMN(PS_PID, "PID", .least = 0)                      \
+	COLUMN(PS_PORT, "PORT", .least = 0)                    \
+	COLUMN(PS_RESTARTS, "RESTARTS", .least = 0)            \
+	COLUMN(PS_COMMAND, "COMMAND", .least = 7, .optional = true)
 
-#define COLUMN_ENUM(id, heading, least, keep_end) id,
+#define COLUMN_ENUM(id, ...) id,
 enum ps_column { PS_COLUMNS(COLUMN_ENUM) _PS_COLUMN_MAX };
 #undef COLUMN_ENUM
 
-#define COLUMN_ROW(id, heading, least, keep_end) [id] = {heading, least, keep_end},
+#define COLUMN_ROW(id, text, ...) [id] = {.heading = (text), __VA_ARGS__},
 static const struct table_column columns[] = {PS_COLUMNS(COLUMN_ROW)};
 #undef COLUMN_ROW
 

@@ -13,8 +13,9 @@
 #include "base/fd.h"
 #include "cli/table.h"
 
-static const struct table_column columns[] = {
-	{"NAME", 6, true}, {"N", 0, false}, {"COMMAND", 7, false}};
+static const struct table_column columns[] = {{.heading = "NAME", .least = 6, .keep_end = true},
+					      {.heading = "N"},
+					      {.heading = "COMMAND", .least = 7}};
 
 struct fixture {
 	struct arena arena;
@@ -91,6 +92,70 @@ static void table_print__narrow_line__the_last_give_way_first(void **state)
 					 "....12  1234  bund...\n");
 }
 
+/* What `dyno ps` shows of a crashed dyno: the state whole, the command not at all. */
+static void
+table_print__optional_column__is_cut_and_then_left_out_before_others_give_way(void **state)
+{
+	static const struct table_column some[] = {
+		{.heading = "NAME", .least = 4},
+		{.heading = "STATE", .least = 10},
+		{.heading = "N"},
+		{.heading = "COMMAND", .least = 7, .optional = true}};
+	struct fixture *f = *state;
+	struct table_cell *row;
+
+	f->table.columns = some;
+	f->table.n_columns = ARRAY_SIZE(some);
+	row = table_row(&f->table);
+	assert_non_null(row);
+	row[0].text = "web.1";
+	row[1].text = "crashed (2nd)";
+	row[2].text = "7";
+	row[3].text = "bundle exec puma";
+	assert_string_equal(print(f, 41), "NAME   STATE          N  COMMAND\n"
+					  "web.1  crashed (2nd)  7  bundle exec puma\n");
+	assert_string_equal(print(f, 32), "NAME   STATE          N  COMMAND\n"
+					  "web.1  crashed (2nd)  7  bund...\n");
+	assert_string_equal(print(f, 31), "NAME   STATE          N\n"
+					  "web.1  crashed (2nd)  7\n");
+	assert_string_equal(print(f, 22), "NAME   STATE         N\n"
+					  "web.1  crashed (...  7\n");
+	assert_string_equal(print(f, 1), "NAME  STATE       N\n"
+					 "w...  crashed...  7\n");
+}
+
+/* What `dyno stats` shows: numbers that stand still below each other. */
+static void table_print__numbers__end_in_one_place_however_long_they_are(void **state)
+{
+	static const struct table_column some[] = {
+		{.heading = "NAME", .least = 4, .width = 6, .first = true},
+		{.heading = "CPU", .width = 5, .right = true},
+		{.heading = "N", .width = 2, .right = true, .optional = true}};
+	struct fixture *f = *state;
+	struct table_cell *row;
+
+	f->table.columns = some;
+	f->table.n_columns = ARRAY_SIZE(some);
+	f->table.gap = 1;
+	row = table_row(&f->table);
+	assert_non_null(row);
+	row[0].text = "a";
+	row[1].text = "0.1";
+	row[2].text = "1";
+	assert_string_equal(print(f, 15), "NAME     CPU  N\n"
+					  "a        0.1  1\n");
+	row[0].text = "worker";
+	row[1].text = "100.1";
+	row[2].text = "12";
+	assert_string_equal(print(f, 15), "NAME     CPU  N\n"
+					  "worker 100.1 12\n");
+	/* the name is cut first, and then the last number is left out */
+	assert_string_equal(print(f, 13), "NAME   CPU  N\n"
+					  "w... 100.1 12\n");
+	assert_string_equal(print(f, 12), "NAME   CPU\n"
+					  "w... 100.1\n");
+}
+
 static void table_print__wide_characters__are_not_cut_through_nor_too_long(void **state)
 {
 	struct fixture *f = *state;
@@ -159,6 +224,12 @@ int main(void)
 			table_print__wide_line__columns_are_as_wide_as_needed, setup, teardown),
 		cmocka_unit_test_setup_teardown(table_print__narrow_line__the_last_give_way_first,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			table_print__optional_column__is_cut_and_then_left_out_before_others_give_way,
+			setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			table_print__numbers__end_in_one_place_however_long_they_are, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			table_print__wide_characters__are_not_cut_through_nor_too_long, setup,
 			teardown),
