@@ -464,6 +464,112 @@ void dyno_close(struct dyno *dyno);
 /** dyno_state() - its facts now, told to @fn once. Return: what @fn returned, or -errno. */
 int dyno_state(struct dyno *dyno, dyno_info_fn fn, void *data, struct dyno_err *err);
 
+/* A number of struct dyno_stats that is not known on this host, or that does not apply. */
+#define DYNO_STATS_UNKNOWN UINT64_MAX
+
+/**
+ * struct dyno_stats - a moment of a live dyno; valid during the call only.
+ *
+ * What the kernel counts is counted of one start, and begins at 0 with each.  Every number but the
+ * first five may be DYNO_STATS_UNKNOWN: without a control group most are, and a limit that is not
+ * set is.
+ * @app, @name, @type, @state: as in struct dyno_info
+ * @start: which start is told of, 1 for the first; 0: none is running
+ * @taken_usec: when, on the clock CLOCK_MONOTONIC: for rates between two moments of one start
+ * @uptime_ms: since the command of this start was launched; 0: none is running
+ * @restarts, @crashes: as in struct dyno_info
+ * @cpu_usec, @cpu_user_usec, @cpu_system_usec: CPU time
+ * @cpu_periods, @cpu_throttled, @cpu_throttled_usec: periods of a CPU quota; those in which it was
+ *                                                    used up; for how long processes waited then
+ * @cpu_quota_usec, @cpu_period_usec: limit: CPU time per time
+ * @memory_used_bytes: what is held against the quota, as R14 tells it: processes, files in memory
+ *                     but for those of the scratch space, and swap; no page cache
+ * @memory_bytes: all that is charged, page cache included, swap not
+ * @memory_peak_bytes: the most of it ever
+ * @memory_anon_bytes: of processes
+ * @memory_shmem_bytes: files in memory: a scratch space there, and shared memory
+ * @memory_file_bytes: page cache of files on disk
+ * @memory_kernel_bytes: of the kernel for the dyno: stacks, slab, page tables
+ * @memory_swap_bytes: of any of these in swap
+ * @memory_quota_bytes, @memory_hard_bytes: the marks of R14 and R15
+ * @memory_pgpgin, @memory_pgpgout: pages charged and uncharged
+ * @ooms, @oom_kills: how often no memory was left; processes that were killed for it
+ * @pids, @pids_peak, @pids_limit: processes and threads; the most at once; the most allowed
+ * @pids_denied: forks that were refused for it
+ * @io_read_bytes, @io_write_bytes, @io_reads, @io_writes: block devices, all together
+ * @cpu_pressure_some_usec and following: for how long some or all processes waited for it
+ * @net_rx_bytes, @net_rx_packets, @net_tx_bytes, @net_tx_packets: all interfaces but loopback of a
+ *     network of the dyno's own, received and sent; the host's network is not counted
+ * @scratch_bytes, @scratch_limit_bytes, @scratch_inodes, @scratch_limit_inodes: what is written, and
+ *     may be; of a scratch space on disk without a limit nothing is counted
+ * @shm_bytes, @shm_limit_bytes: the same of /dev/shm
+ */
+struct dyno_stats {
+	const char *app;
+	const char *name;
+	const char *type;
+	const char *state;
+	uint64_t start;
+	uint64_t taken_usec;
+	uint64_t uptime_ms;
+	uint64_t restarts;
+	uint64_t crashes;
+	uint64_t cpu_usec;
+	uint64_t cpu_user_usec;
+	uint64_t cpu_system_usec;
+	uint64_t cpu_periods;
+	uint64_t cpu_throttled;
+	uint64_t cpu_throttled_usec;
+	uint64_t cpu_quota_usec;
+	uint64_t cpu_period_usec;
+	uint64_t memory_used_bytes;
+	uint64_t memory_bytes;
+	uint64_t memory_peak_bytes;
+	uint64_t memory_anon_bytes;
+	uint64_t memory_shmem_bytes;
+	uint64_t memory_file_bytes;
+	uint64_t memory_kernel_bytes;
+	uint64_t memory_swap_bytes;
+	uint64_t memory_quota_bytes;
+	uint64_t memory_hard_bytes;
+	uint64_t memory_pgpgin;
+	uint64_t memory_pgpgout;
+	uint64_t ooms;
+	uint64_t oom_kills;
+	uint64_t pids;
+	uint64_t pids_peak;
+	uint64_t pids_limit;
+	uint64_t pids_denied;
+	uint64_t io_read_bytes;
+	uint64_t io_write_bytes;
+	uint64_t io_reads;
+	uint64_t io_writes;
+	uint64_t cpu_pressure_some_usec;
+	uint64_t cpu_pressure_full_usec;
+	uint64_t memory_pressure_some_usec;
+	uint64_t memory_pressure_full_usec;
+	uint64_t io_pressure_some_usec;
+	uint64_t io_pressure_full_usec;
+	uint64_t net_rx_bytes;
+	uint64_t net_rx_packets;
+	uint64_t net_tx_bytes;
+	uint64_t net_tx_packets;
+	uint64_t scratch_bytes;
+	uint64_t scratch_limit_bytes;
+	uint64_t scratch_inodes;
+	uint64_t scratch_limit_inodes;
+	uint64_t shm_bytes;
+	uint64_t shm_limit_bytes;
+};
+
+/**
+ * dyno_stats() - what it uses now, and may use, told to @fn once.
+ * Return: what @fn returned, or -errno. Errors: "dyno.not-found"; "dyno.monitor" where nobody answers
+ * within a few seconds
+ */
+typedef int (*dyno_stats_fn)(void *data, const struct dyno_stats *stats);
+int dyno_stats(struct dyno *dyno, dyno_stats_fn fn, void *data, struct dyno_err *err);
+
 /** dyno_inspect() - all that its monitor knows, as a JSON object. @ret_json: to be freed */
 int dyno_inspect(struct dyno *dyno, char **ret_json, struct dyno_err *err);
 

@@ -50,6 +50,12 @@ void json_i64(struct sbuf *b, const char *name, int64_t value)
 	sbuf_addf(b, "%lld", (long long)value);
 }
 
+void json_tenths(struct sbuf *b, const char *name, uint64_t tenths)
+{
+	value_start(b, name);
+	sbuf_addf(b, "%llu.%u", (unsigned long long)(tenths / 10), (unsigned int)(tenths % 10));
+}
+
 void json_bool(struct sbuf *b, const char *name, bool value)
 {
 	value_start(b, name);

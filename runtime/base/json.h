@@ -25,6 +25,8 @@ void json_str(struct sbuf *b, const char *name, const char *value);
 
 void json_u64(struct sbuf *b, const char *name, uint64_t value);
 void json_i64(struct sbuf *b, const char *name, int64_t value);
+/** json_tenths() - a number with one decimal. */
+void json_tenths(struct sbuf *b, const char *name, uint64_t tenths);
 void json_bool(struct sbuf *b, const char *name, bool value);
 /** json_unknown() - null. (jansson, which is linked too, has the name json_null.) */
 void json_unknown(struct sbuf *b, const char *name);

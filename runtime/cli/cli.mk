@@ -14,8 +14,9 @@ $(O)/unit/test_notify: DYNO_LIBS += $(CORE_LIB)
 
 $(O)/unit/test_target: $(call obj,$(addprefix runtime/cli/,target.c))
 $(O)/unit/test_table: $(call obj,$(addprefix runtime/cli/,table.c output.c))
+$(O)/unit/test_usage: $(call obj,$(addprefix runtime/cli/,usage.c openmetrics.c table.c output.c))
 $(O)/unit/test_event: $(call obj,$(addprefix runtime/cli/,event.c output.c))
-$(O)/unit/test_target $(O)/unit/test_table $(O)/unit/test_event: DYNO_LIBS += $(CORE_LIB)
+$(O)/unit/test_target $(O)/unit/test_table $(O)/unit/test_usage $(O)/unit/test_event: DYNO_LIBS += $(CORE_LIB)
 
 # It brings a library of its own.
 $(O)/unit/test_foreground: $(call obj,$(addprefix runtime/cli/,foreground.c fleet.c event.c \

@@ -11,9 +11,7 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +21,7 @@
 #include "cli/cli.h"
 #include "cli/event.h"
 #include "cli/target.h"
+#include "cli/view.h"
 #include "cli/watch.h"
 
 /* How often new dynos are looked for. */
@@ -272,31 +271,13 @@ static int look(struct follow *f)
 	return r < 0 ? r : 0;
 }
 
-/* ^C is how a view is left, so it is no failure; the reader's end of a pipe is looked after too. */
-static int own_fds(struct watch *w, struct dyno_err *err)
-{
-	sigset_t set;
-	int fd;
-
-	(void)sigemptyset(&set);	/* these cannot fail: */
-	(void)sigaddset(&set, SIGINT);	/* the signals exist and */
-	(void)sigaddset(&set, SIGTERM); /* the memory is ours */
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		return err_set(err, ERR_IO, errno, "watch for signals");
-	w->own[0] = (struct pollfd){.fd = fd, .events = POLLIN};
-	w->own[1] = (struct pollfd){.fd = STDOUT_FILENO}; /* POLLERR: nobody reads any more */
-	w->n_own = 2;
-	return fd;
-}
-
 static int follow(struct follow *f)
 {
-	_cleanup_close_ int signal_fd = own_fds(&f->watch, f->err);
+	_cleanup_close_ int signal_fd = view_open(false, f->watch.own, f->err);
 	uint64_t next_ms = 0;
 	int r = signal_fd < 0 ? signal_fd : 0;
 
+	f->watch.n_own = VIEW_FDS;
 	while (r == 0) {
 		uint64_t now_ms = clock_ms();
 
@@ -308,7 +289,7 @@ static int follow(struct follow *f)
 			r = output_stdout(&f->cli->out, f->err);
 		if (r == 0)
 			r = watch_wait(&f->watch, (int)(next_ms - now_ms), on_event, f, f->err);
-		if (f->watch.own[0].revents || f->watch.own[1].revents & POLLERR)
+		if (view_is_left(f->watch.own))
 			break;
 	}
 	return r;

@@ -37,7 +37,8 @@
 	VERB(5, CTL_SIGNAL, "signal")   \
 	VERB(6, CTL_WATCH, "watch")     \
 	VERB(7, CTL_LAYERS, "layers")   \
-	VERB(8, CTL_EXEC, "exec")
+	VERB(8, CTL_EXEC, "exec")       \
+	VERB(9, CTL_STATS, "stats")
 
 #define CTL_ENUM(number, id, name) id = (number),
 enum ctl_verb { CTL_VERBS(CTL_ENUM) };

@@ -17,11 +17,15 @@
 #include "base/timetext.h"
 #include "engine/lost.h"
 #include "engine/mainpid.h"
+#include "engine/stats.h"
 #include "init/proto.h"
 
 /* A monitor answers between two events of its loop; the longest of them is a launch.
  * Source: own choice, well above a slow one */
 #define ASK_MS 15000U
+/* The same where many are asked, again and again: one that does not answer must not hold up the
+ * rest. Source: own choice, a hundred times a slow launch */
+#define ASK_STATS_MS 3000U
 /* How long a place without a socket is taken for that of a monitor about to make it, and how often
  * it is looked at. Source: own choice, from a monitor's start to its socket it is milliseconds */
 #define STARTING_MS 2000U
@@ -142,16 +146,22 @@ DYNO_PUBLIC void dyno_close(struct dyno *dyno)
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-int dynos_ask(struct dyno *dyno, const struct ctl_request *request, struct sbuf *ret_text,
-	      int *ret_fds, struct dyno_err *err)
+static int ask_within(struct dyno *dyno, const struct ctl_request *request, uint64_t timeout_ms,
+		      struct sbuf *ret_text, int *ret_fds, struct dyno_err *err)
 {
-	int r = ctl_ask(dyno->fd, request, NULL, NULL, 0, ASK_MS, ret_text, ret_fds, err);
+	int r = ctl_ask(dyno->fd, request, NULL, NULL, 0, timeout_ms, ret_text, ret_fds, err);
 
 	if (r == -EPIPE)
 		return dynos_not_found(dyno->host, dyno->app, dyno->name, err);
 	if (r < 0)
 		err_context(err, "%s/%s", dyno->app, dyno->name);
 	return r;
+}
+
+int dynos_ask(struct dyno *dyno, const struct ctl_request *request, struct sbuf *ret_text,
+	      int *ret_fds, struct dyno_err *err)
+{
+	return ask_within(dyno, request, ASK_MS, ret_text, ret_fds, err);
 }
 
 static int read_facts(const struct sbuf *text, struct arena *arena, struct dyno_facts *ret,
@@ -200,6 +210,24 @@ DYNO_PUBLIC int dyno_state(struct dyno *dyno, dyno_info_fn fn, void *data, struc
 	facts.info.live = 1;
 	facts.info.pid = mainpid_of(facts.info.init_pid);
 	return fn(data, &facts.info);
+}
+
+DYNO_PUBLIC int dyno_stats(struct dyno *dyno, dyno_stats_fn fn, void *data, struct dyno_err *err)
+{
+	static const struct ctl_request request = {.verb = CTL_STATS};
+	_cleanup_arena_ struct arena arena = {0};
+	_cleanup_sbuf_ struct sbuf text = {0};
+	struct dyno_stats stats;
+	int r = ask_within(dyno, &request, ASK_STATS_MS, &text, NULL, err);
+
+	if (r < 0)
+		return r;
+	r = stats_parse(sbuf_str(&text), text.len, &arena, &stats);
+	if (r == -ENOMEM)
+		return err_set(err, ERR_MEMORY, ENOMEM, "read what the dyno uses");
+	if (r < 0)
+		return err_set(err, ERR_MONITOR, EPROTO, "read what the dyno uses");
+	return fn(data, &stats);
 }
 
 DYNO_PUBLIC int dyno_inspect(struct dyno *dyno, char **ret_json, struct dyno_err *err)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -17,6 +18,15 @@ static void write_status(struct sbuf *b, const char *name, int value)
 		json_unknown(b, name);
 	else
 		json_u64(b, name, (uint64_t)value);
+}
+
+/* A larger one than a reader takes for an integer is no count of anything. */
+static void write_count(struct sbuf *b, const char *name, uint64_t value)
+{
+	if (value > INT64_MAX)
+		json_unknown(b, name);
+	else
+		json_u64(b, name, value);
 }
 
 static void write_one(const struct member *m, const char *field, struct sbuf *b)
@@ -43,6 +53,9 @@ static void write_one(const struct member *m, const char *field, struct sbuf *b)
 		break;
 	case MEMBER_FLAG:
 		json_bool(b, m->name, *(const int *)(const void *)field != 0);
+		break;
+	case MEMBER_COUNT:
+		write_count(b, m->name, *(const uint64_t *)(const void *)field);
 		break;
 	}
 }
@@ -127,8 +140,9 @@ static int read_one(const struct member *m, const json_t *value, char *field, st
 {
 	static const uint64_t max[] = {
 		[MEMBER_U16] = UINT16_MAX, [MEMBER_U32] = UINT32_MAX, [MEMBER_U64] = UINT64_MAX,
-		[MEMBER_INT] = INT_MAX,	   [MEMBER_STATUS] = INT_MAX,
+		[MEMBER_INT] = INT_MAX,	   [MEMBER_STATUS] = INT_MAX, [MEMBER_COUNT] = UINT64_MAX,
 	};
+	bool zero_counts = m->kind == MEMBER_STATUS || m->kind == MEMBER_COUNT;
 	uint64_t number;
 	int r;
 
@@ -139,14 +153,14 @@ static int read_one(const struct member *m, const json_t *value, char *field, st
 	if (m->kind == MEMBER_FLAG)
 		return read_flag(value, (int *)(void *)field);
 
-	r = read_number(value, max[m->kind], m->kind == MEMBER_STATUS ? UINT64_MAX : 0, &number);
+	r = read_number(value, max[m->kind], zero_counts ? UINT64_MAX : 0, &number);
 	if (r < 0)
 		return r;
 	if (m->kind == MEMBER_U16)
 		*(uint16_t *)(void *)field = (uint16_t)number;
 	else if (m->kind == MEMBER_U32)
 		*(uint32_t *)(void *)field = (uint32_t)number;
-	else if (m->kind == MEMBER_U64)
+	else if (m->kind == MEMBER_U64 || m->kind == MEMBER_COUNT)
 		*(uint64_t *)(void *)field = number;
 	else
 		*(int *)(void *)field = number == UINT64_MAX ? -1 : (int)number;

@@ -22,6 +22,7 @@
  * @MEMBER_INT: int that is not negative; 0
  * @MEMBER_STATUS: int; null is -1
  * @MEMBER_FLAG: int as true or false; false
+ * @MEMBER_COUNT: uint64_t, of which 0 is a number like any other; null is UINT64_MAX
  */
 enum member_kind {
 	MEMBER_STR,
@@ -32,6 +33,7 @@ enum member_kind {
 	MEMBER_INT,
 	MEMBER_STATUS,
 	MEMBER_FLAG,
+	MEMBER_COUNT,
 };
 
 /** struct member - one field. @offset, @size: of the field in its struct */
@@ -50,7 +52,7 @@ struct member_table {
 
 #define MEMBER_OF(type, field) ((type *)0)->field
 
-/* MEMBER() - a row whose kind is the field's own; MEMBER_AS() - for the kinds of an int. */
+/* MEMBER() - a row whose kind is the field's own; MEMBER_AS() - for the others. */
 #define MEMBER_AS(type, name, field, kind)                                            \
 	{                                                                             \
 		(name), (kind), offsetof(type, field), sizeof(MEMBER_OF(type, field)) \

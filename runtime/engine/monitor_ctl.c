@@ -48,6 +48,15 @@ static int do_inspect(struct monitor *m, struct ctl_call *call, struct ctl_answe
 	return 0;
 }
 
+static int do_stats(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		    struct dyno_err *err)
+{
+	(void)call;
+	(void)err;
+	tell_stats(m, &answer->text);
+	return 0;
+}
+
 static int do_watch(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
 		    struct dyno_err *err)
 {
@@ -306,7 +315,7 @@ int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct
 				    struct dyno_err *) = {
 		[CTL_STATE] = do_state,	    [CTL_INSPECT] = do_inspect, [CTL_STOP] = do_stop,
 		[CTL_RESTART] = do_restart, [CTL_SIGNAL] = do_signal,	[CTL_WATCH] = do_watch,
-		[CTL_LAYERS] = do_layers,   [CTL_EXEC] = do_exec,
+		[CTL_LAYERS] = do_layers,   [CTL_EXEC] = do_exec,	[CTL_STATS] = do_stats,
 	};
 	struct monitor *m = data;
 	uint32_t verb = call->request.verb;

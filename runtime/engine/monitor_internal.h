@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
- * decisions do), monitor_look.c (who listens), monitor_mem.c (memory), monitor_tell.c (lines,
- * events, the state file, records) and monitor_ctl.c (requests from outside).
+ * decisions do), monitor_look.c (who listens), monitor_mem.c (memory), monitor_stats.c (what it
+ * uses), monitor_tell.c (lines, events, the state file, records) and monitor_ctl.c (requests from
+ * outside).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
@@ -231,6 +232,11 @@ void tell_now(struct monitor *m, struct sbuf *b);
 
 /** tell_state_file() - write state.json. */
 void tell_state_file(struct monitor *m);
+
+/* ---- monitor_stats.c ---- */
+
+/** tell_stats() - what the front generation uses and may use, as JSON; see engine/stats.h. */
+void tell_stats(struct monitor *m, struct sbuf *b);
 
 /* ---- monitor_ctl.c ---- */
 

@@ -90,7 +90,7 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 
 @test "a name that no dyno has is refused by every verb, with the nearest one" {
 	begin_sleepers shop
-	for verb in ps inspect stop restart kill wait rm diff; do
+	for verb in ps inspect stats stop restart kill wait rm diff; do
 		run -1 --separate-stderr dyno "$verb" sleeper.2
 		[ -z "$output" ] || lib_seen "$verb printed something"
 		[ "${stderr_lines[0]}" = 'dyno: no dyno "sleeper.2" [dyno.not-found]' ] ||

@@ -45,6 +45,7 @@
 /**
  * struct script - what the monitor is to be.
  * @state: that it says
+ * @stats: what it answers to a question for its numbers
  * @delay_ms: from its place to its socket
  * @init_pid: that it says; a second one to be said from the second time on
  * @then_ms: when it does what follows, after it was asked to watch: goes through @states, one event
@@ -52,6 +53,7 @@
  */
 struct script {
 	const char *state;
+	const char *stats;
 	uint64_t delay_ms;
 	int init_pid;
 	int then_init_pid;
@@ -200,6 +202,9 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 		return say_now(m, &answer->text);
 	case CTL_LAYERS:
 		return say_layers(m, answer, err);
+	case CTL_STATS:
+		sbuf_adds(&answer->text, m->script->stats);
+		return 0;
 	case CTL_STOP:
 		if (call->request.value == 1)
 			loop_timer_arm(&m->loop, m->timer, 0);
@@ -455,6 +460,47 @@ static void dyno_state__facts__told_once(void **state)
 	start(f, &idle);
 	dyno = must_open(f);
 	assert_int_equal(dyno_state(dyno, check_info, &f->monitor, NULL), 42);
+}
+
+static int check_stats(void *data, const struct dyno_stats *stats)
+{
+	(void)data;
+	assert_string_equal(stats->app, "shop");
+	assert_string_equal(stats->state, "up");
+	assert_true(stats->start == 3 && stats->pids == 7 && stats->uptime_ms == 0);
+	assert_true(stats->memory_bytes == DYNO_STATS_UNKNOWN);
+	return 43;
+}
+
+static void dyno_stats__live_dyno__told_once(void **state)
+{
+	static const struct script script = {
+		.state = "up",
+		.stats = "{\"schema\":1,\"app\":\"shop\",\"name\":\"web.1\",\"type\":\"web\","
+			 "\"state\":\"up\",\"start\":3,\"taken_usec\":4,\"uptime_ms\":0,"
+			 "\"restarts\":2,\"crashes\":0,\"pids\":7}",
+		.upper_fd = -1};
+	struct fixture *f = *state;
+	_cleanup_dyno_ struct dyno *dyno = NULL;
+
+	start(f, &script);
+	dyno = must_open(f);
+	assert_int_equal(dyno_stats(dyno, check_stats, NULL, NULL), 43);
+	assert_int_equal(dyno_stats(dyno, check_stats, NULL, NULL), 43);
+}
+
+static void dyno_stats__what_is_no_answer__is_a_failure_of_the_monitor(void **state)
+{
+	static const struct script script = {
+		.state = "up", .stats = "{\"schema\":1}", .upper_fd = -1};
+	struct fixture *f = *state;
+	_cleanup_dyno_ struct dyno *dyno = NULL;
+	struct dyno_err err = {0};
+
+	start(f, &script);
+	dyno = must_open(f);
+	assert_int_equal(dyno_stats(dyno, check_stats, NULL, &err), -EPROTO);
+	assert_string_equal(dyno_err_class(&err), "dyno.monitor");
 }
 
 static void requests__each__arrives_as_it_was_meant(void **state)
@@ -898,6 +944,8 @@ int main(void)
 		TEST(dyno_open__monitor_without_a_socket_yet__waited_for),
 		TEST(dyno_open__monitor_that_was_killed__becomes_a_record),
 		TEST(dyno_state__facts__told_once),
+		TEST(dyno_stats__live_dyno__told_once),
+		TEST(dyno_stats__what_is_no_answer__is_a_failure_of_the_monitor),
 		TEST(requests__each__arrives_as_it_was_meant),
 		TEST(dyno_signal__nonsense__refused),
 		TEST(dyno_event_next__a_life__told_to_its_end),
