@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,9 +18,6 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
-
-/* One sendfile(2) moves at most this much. Source: sendfile(2) */
-#define CHUNK_BYTES 0x7ffff000U
 
 static bool is_dots(const char *name)
 {
@@ -107,48 +103,6 @@ static int clear_way(const struct entry *e)
 	return unlinkat(e->to_dir, e->to, 0) < 0 ? -errno : 0;
 }
 
-static int send_range(int from, int to, off_t at, off_t end)
-{
-	if (lseek(to, at, SEEK_SET) < 0)
-		return -errno;
-	while (at < end) {
-		size_t want = (size_t)MIN_OF(end - at, (off_t)CHUNK_BYTES);
-		ssize_t n = sendfile(to, from, &at, want);
-
-		if (n == 0)
-			return 0; /* it became shorter */
-		if (n < 0 && errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
-/*
- * Holes stay holes: else a file that costs the dyno nothing would fill the host.  No more is copied
- * than there was at first: an end that moves away is not run after.
- */
-static int send_data(int from, int to, off_t size)
-{
-	off_t data = 0;
-	off_t hole = 0;
-	int r = 0;
-
-	while (r == 0 && hole < size) {
-		data = lseek(from, hole, SEEK_DATA);
-		if (data < 0 && errno == ENXIO)
-			break;
-		if (data < 0)
-			data = hole; /* its file system knows of no holes */
-		hole = lseek(from, data, SEEK_HOLE);
-		if (hole <= data || hole > size)
-			hole = size;
-		r = send_range(from, to, data, hole);
-	}
-	if (r == 0 && ftruncate(to, size) < 0)
-		r = -errno;
-	return r;
-}
-
 static int make_file(const struct entry *e)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
@@ -182,7 +136,7 @@ static int copy_file(struct copy *c, struct entry *e)
 	to = make_file(e);
 	if (to < 0)
 		return failed(c, -to, "make", e->to);
-	r = send_data(from, to, e->st.st_size);
+	r = fd_copy_sparse(from, to, e->st.st_size);
 	if (r < 0)
 		return failed(c, -r, "copy", e->from);
 	take_times(&e->st, times);

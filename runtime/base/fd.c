@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -27,6 +28,9 @@
 
 /* First guess for files whose size the kernel does not tell (proc, pipes): a page. */
 #define READ_ALL_FIRST_BYTES 4096
+
+/* One sendfile(2) moves at most this much. Source: sendfile(2) */
+#define SEND_MAX_BYTES 0x7ffff000
 
 void close_fdp(int *fd)
 {
@@ -235,4 +239,42 @@ int fd_ensure_stdio(void)
 		}
 	}
 	return 0;
+}
+
+static int send_range(int from, int to, off_t at, off_t end)
+{
+	if (lseek(to, at, SEEK_SET) < 0)
+		return -errno;
+	while (at < end) {
+		size_t want = (size_t)MIN_OF(end - at, (off_t)SEND_MAX_BYTES);
+		ssize_t n = sendfile(to, from, &at, want);
+
+		if (n == 0)
+			return 0; /* it became shorter */
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+int fd_copy_sparse(int from, int to, off_t size)
+{
+	off_t data = 0;
+	off_t hole = 0;
+	int r = 0;
+
+	while (r == 0 && hole < size) {
+		data = lseek(from, hole, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		if (data < 0)
+			data = hole; /* its file system knows of no holes */
+		hole = lseek(from, data, SEEK_HOLE);
+		if (hole <= data || hole > size)
+			hole = size;
+		r = send_range(from, to, data, hole);
+	}
+	if (r == 0 && ftruncate(to, size) < 0)
+		r = -errno;
+	return r;
 }

@@ -64,6 +64,15 @@ uint32_t fd_used_inodes(int fd);
 int file_write_at(int dirfd, const char *path, const char *data);
 
 /**
+ * fd_copy_sparse() - the first @size bytes of @from to @to, an empty file.
+ *
+ * Holes stay holes: else a file that cost its maker nothing would fill the host.  No more is copied
+ * than @size: an end that moves away is not run after.
+ * Return: 0, or -errno.
+ */
+int fd_copy_sparse(int from, int to, off_t size);
+
+/**
  * fd_memfd_sealed() - an executable memfd of @data that nobody can change any more.
  * Return: the descriptor (close-on-exec), or -errno.
  */
