@@ -185,9 +185,11 @@ int dyno_gc(struct dyno_host *host, dyno_gc_fn fn, void *data, struct dyno_err *
 /* ---- run ----------------------------------------------------------------------------------- */
 
 enum dyno_network { DYNO_NET_HOST, DYNO_NET_NONE };
-enum dyno_scratch { DYNO_SCRATCH_TMPFS, DYNO_SCRATCH_DISK };
+enum dyno_scratch { DYNO_SCRATCH_AUTO, DYNO_SCRATCH_TMPFS, DYNO_SCRATCH_DISK };
 
-#define DYNO_TIMING_MAX 64
+#define DYNO_SCRATCH_NO_LIMIT ((uint64_t)INT64_MAX)
+
+#define DYNO_TIMING_MAX	      64
 
 /** struct dyno_timing - when each phase of a launch ended, in ns after the first. */
 struct dyno_timing {
@@ -207,7 +209,8 @@ struct dyno_timing {
  * @env_files: paths of env files, earlier than @env
  * @stack: name of a stack; default "host"
  * @checksum: "SHA256:<hex>" that the archive must have
- * @scratch, @scratch_bytes, @scratch_inodes: where the dyno's writes go and how many they may be
+ * @scratch, @scratch_bytes, @scratch_inodes: where the dyno's writes go and how many they may be;
+ *       on disk DYNO_SCRATCH_NO_LIMIT bytes are no limit
  * @network: namespace of the network
  * @port: fixed $PORT, 0: chosen
  * @uid_range: "FIRST:COUNT" of host ids for dynos; NULL: the default range

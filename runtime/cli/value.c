@@ -151,14 +151,18 @@ static bool scratch_parse(const char *s, struct value_scratch *ret)
 	if (!scratch_part(&s, kind) || !scratch_part(&s, size) || !scratch_part(&s, inodes) || *s)
 		return false;
 
-	if (str_eq(kind, "tmpfs"))
+	if (str_eq(kind, "auto"))
+		ret->kind = DYNO_SCRATCH_AUTO;
+	else if (str_eq(kind, "tmpfs"))
 		ret->kind = DYNO_SCRATCH_TMPFS;
 	else if (str_eq(kind, "disk"))
 		ret->kind = DYNO_SCRATCH_DISK;
 	else
 		return false;
 
-	if (size[0] && (num_parse_size(size, &ret->bytes) < 0 || ret->bytes == 0))
+	if (str_eq(size, "none") && ret->kind == DYNO_SCRATCH_DISK && !inodes[0])
+		ret->bytes = DYNO_SCRATCH_NO_LIMIT;
+	else if (size[0] && (num_parse_size(size, &ret->bytes) < 0 || ret->bytes == 0))
 		return false;
 	if (inodes[0] &&
 	    (num_parse_u64(inodes, SCRATCH_INODES_MAX, &ret->inodes) < 0 || ret->inodes == 0))
@@ -171,8 +175,9 @@ int value_scratch(const char *s, void *field, struct dyno_err *err)
 	struct value_scratch scratch = {0};
 
 	if (!scratch_parse(s, &scratch))
-		return err_set(err, ERR_USAGE, 0,
-			       "\"%s\" is not of the form tmpfs|disk[:SIZE[:INODES]]", s);
+		return err_set(
+			err, ERR_USAGE, 0,
+			"\"%s\" is not of the form auto|tmpfs|disk[:SIZE[:INODES]], disk:none", s);
 
 	*(struct value_scratch *)field = scratch;
 	return 0;

@@ -46,7 +46,7 @@ struct value_scratch {
 	uint64_t inodes;
 };
 
-/** value_scratch() - "tmpfs|disk[:SIZE[:INODES]]"; an empty SIZE or INODES is the default.
+/** value_scratch() - "auto|tmpfs|disk[:SIZE[:INODES]]"; an empty SIZE or INODES is the default.
  * @field: struct value_scratch; the signature is that of struct opt's parse */
 int value_scratch(const char *s, void *field, struct dyno_err *err);
 

@@ -127,12 +127,23 @@ static int scratch_dir(struct launch *l, const char *name, struct dyno_err *err)
 	return 0;
 }
 
+/* Made by the parent, which keeps it: it must be attached for the same reason. */
+static int scratch_mount(struct launch *l, struct dyno_err *err)
+{
+	l->scratch_fd = fcntl(l->spec->root.upper_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (l->scratch_fd < 0)
+		return err_set(err, ERR_SCRATCH, errno, "keep the scratch");
+	return mounts_attach_at(l->scratch_fd, l->run_path, err);
+}
+
 static int scratch_open(struct launch *l, struct dyno_err *err)
 {
 	const char *path = l->spec->root.upper_path;
 
 	if (l->spec->root.upper == SPEC_UPPER_TMPFS)
 		return scratch_tmpfs(l, err);
+	if (l->spec->root.upper == SPEC_UPPER_MOUNT)
+		return scratch_mount(l, err);
 	l->scratch_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (l->scratch_fd < 0)
 		return err_set(err, ERR_SCRATCH, errno, "open the scratch %s", path);
@@ -220,7 +231,7 @@ static int make_overlay(const struct launch *l, const char *lower, const char *u
 		.upper = upper,
 		.work = work,
 		.userxattr = l->rootless,
-		.is_volatile = l->spec->root.upper == SPEC_UPPER_DISK,
+		.is_volatile = l->spec->root.upper != SPEC_UPPER_TMPFS,
 		.attrs = ATTRS_TENANT,
 	};
 	int fd = mounts_overlay(&plan, err);

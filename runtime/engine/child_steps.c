@@ -62,6 +62,7 @@ int child_deadline(struct launch *l, struct dyno_err *err)
 int child_parent(struct launch *l, struct dyno_err *err)
 {
 	close_fdp(&l->channel_fd); /* a copy; the parent keeps its own */
+	close_fdp(&l->place_fd);
 	return privs_die_with_parent(err);
 }
 

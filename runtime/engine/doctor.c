@@ -3,13 +3,22 @@
  * doctor.c - dyno_doctor(): the host's probes and dyno's own helper programs, reported one by one.
  * Nothing is left behind but the empty directories in which starts make their control groups.
  */
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/str.h"
 #include "base/util.h"
 #include "engine/host.h"
+#include "kernel/loopdev.h"
 #include "kernel/probe.h"
+#include "kernel/projquota.h"
+#include "rootfs/image.h"
 #include "rootfs/store.h"
 
 static const struct {
@@ -36,6 +45,61 @@ static void probe_helper(const struct dyno_host *host, size_t i, struct probe_re
 	(void)str_fmt(ret->fix, sizeof(ret->fix), "make install, or keep it beside dyno");
 }
 
+/* What would make a limit cheaper, by the file system it is for. */
+static const char *quota_fix(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC)
+		return "unmounted: tune2fs -O quota,project -Q prjquota DEVICE; then mount with "
+		       "prjquota";
+	if (fstatfs(fd, &fs) == 0 && fs.f_type == XFS_SUPER_MAGIC)
+		return "mount it with prjquota";
+	return "keep --data-dir on an ext4 or xfs mounted with prjquota";
+}
+
+/* The data directory, or what it would be made in. */
+static int open_data(const char *data_dir)
+{
+	char path[PATH_MAX];
+
+	probe_existing_dir(data_dir, path, sizeof(path));
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* How --scratch disk is limited, see scratch_make(). */
+static void probe_disk_limit(const struct dyno_host *host, struct probe_result *ret)
+{
+	static const char nothing[] = "nothing limits what dynos write to disk";
+	_cleanup_close_ int fd = open_data(host->data_dir);
+	const char *fix = fd < 0 ? "" : quota_fix(fd);
+	int r;
+
+	*ret = (struct probe_result){.verdict = DYNO_WARN};
+	if (geteuid() != 0) {
+		(void)str_fmt(ret->fact, sizeof(ret->fact), "%s: not root", nothing);
+		(void)str_fmt(ret->fix, sizeof(ret->fix), "use --scratch tmpfs");
+		return;
+	}
+	if (fd >= 0 && projquota_enforced(fd) > 0) {
+		ret->verdict = DYNO_OK;
+		(void)str_fmt(ret->fact, sizeof(ret->fact), "project quota of %s", host->data_dir);
+		return;
+	}
+	r = loopdev_usable();
+	if (r == 0 && image_mkfs()) {
+		ret->verdict = DYNO_FALLBACK;
+		(void)str_fmt(ret->fact, sizeof(ret->fact),
+			      "no project quota; a file system in a file for each start");
+		(void)str_fmt(ret->fix, sizeof(ret->fix), "%s", fix);
+		return;
+	}
+	(void)str_fmt(ret->fact, sizeof(ret->fact), "%s: no project quota, %s", nothing,
+		      r < 0 ? "no loop device" : "no mkfs.ext4");
+	(void)str_fmt(ret->fix, sizeof(ret->fix), "%s; or %s", fix,
+		      r < 0 ? "modprobe loop" : "apt install e2fsprogs");
+}
+
 int dyno_doctor(struct dyno_host *host, dyno_doctor_fn fn, void *data, struct dyno_err *err)
 {
 	const struct probe_ctx ctx = {
@@ -53,6 +117,8 @@ int dyno_doctor(struct dyno_host *host, dyno_doctor_fn fn, void *data, struct dy
 		missing += result.verdict == DYNO_MISSING;
 		fn(data, probe->name, result.verdict, result.fact, result.fix);
 	}
+	probe_disk_limit(host, &result);
+	fn(data, "disk-limit", result.verdict, result.fact, result.fix);
 	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++) {
 		probe_helper(host, i, &result);
 		missing += result.verdict == DYNO_MISSING;

@@ -96,8 +96,10 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 		.app_is_root = gen->app->entry.kind == STORE_SLUG,
 		.swap = has_swap(),
 		.scratch_path = gen->scratch.path,
-		.scratch_bytes = gen->app->opts->scratch_bytes,
-		.scratch_inodes = gen->app->opts->scratch_inodes,
+		.scratch_mounted = gen->scratch.mount_fd >= 0,
+		.scratch_fd = gen->scratch.mount_fd,
+		.scratch_bytes = gen->scratch.bytes,
+		.scratch_inodes = gen->scratch.inodes,
 		.network = gen->app->opts->network == DYNO_NET_NONE ? SPEC_NET_NONE : SPEC_NET_HOST,
 		.mounts = &gen->app->mounts,
 		.private_stack = gen->app->opts->private_stack,
@@ -137,7 +139,6 @@ int gen_copy_layer(struct generation *gen, struct dyno_err *err)
 {
 	const uint32_t host_uid = gen->base + gen->uid;
 	const struct scratch_want want = {
-		.kind = DYNO_SCRATCH_DISK,
 		.plain = true,
 		/* No app's name begins with "+": gc can tell it from the dyno's own scratch. */
 		.name = arena_fmt(&gen->arena, SCRATCH_COPY "%s", gen->leaf_name),

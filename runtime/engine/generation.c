@@ -103,17 +103,40 @@ static int reserve_port(struct generation *gen, struct dyno_err *err)
 	return port_reserve(gen->app->run_fd, &want, &gen->port_fd, &gen->port, err);
 }
 
+/* Of the dyno's memory file systems all but the scratch. */
+static uint64_t other_tmpfs_bytes(const struct generation *gen)
+{
+	uint64_t bytes = gen->app->limits.shm_bytes;
+	size_t i;
+
+	for (i = 0; i < gen->app->mounts.n; i++)
+		if (gen->app->mounts.items[i].kind == MOUNTPLAN_TMPFS)
+			bytes += gen->app->mounts.items[i].bytes;
+	return bytes;
+}
+
 static int make_scratch(struct generation *gen, struct dyno_err *err)
 {
-	return scratch_make(gen->app->store,
-			    &(struct scratch_want){
-				    .kind = gen->app->opts->scratch,
-				    .bytes = gen->app->opts->scratch_bytes,
-				    .inodes = gen->app->opts->scratch_inodes,
-				    .rootless = gen->app->rootless,
-				    .name = gen->leaf_name,
-			    },
-			    &gen->arena, &gen->scratch, err);
+	const struct dyno_run_opts *opts = gen->app->opts;
+	const struct limits *limits = &gen->app->limits;
+	const struct scratchplan_input in = {
+		.kind = opts->scratch,
+		.bytes = opts->scratch_bytes,
+		.inodes = opts->scratch_inodes,
+		.no_tmpfs =
+			opts->scratch != DYNO_SCRATCH_DISK && scratch_no_tmpfs(gen->app->rootless),
+		.quota_bytes = limits->memory_bytes,
+		.hard_bytes = limits->hard_bytes,
+		.other_bytes = other_tmpfs_bytes(gen),
+	};
+	const struct scratch_want want = {
+		.plan = &gen->scratch_plan,
+		.rootless = gen->app->rootless,
+		.name = gen->leaf_name,
+	};
+
+	scratchplan_make(&in, &gen->scratch_plan);
+	return scratch_make(gen->app->store, &want, &gen->arena, &gen->scratch, err);
 }
 
 int gen_prepare(struct generation *gen, struct dyno_err *err)
@@ -150,6 +173,7 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	struct app *app = gen->app;
 
 	l->spec = &gen->spec;
+	l->place_fd = app->place.dir_fd;
 	l->run_path = app->run_path;
 	l->rootless = app->rootless;
 	l->base = gen->base;
@@ -250,10 +274,11 @@ void gen_hint(const struct generation *gen, struct dyno_err *err)
 		return;
 	if (gen->copy.path)
 		err_hint(err, "keep slugs where ids can be mapped, with --data-dir on ext4 or xfs");
-	else if (gen->scratch.path)
+	else if (gen->scratch.limit == SCRATCH_UNLIMITED)
 		err_hint(err, "choose another place with --data-dir, or --scratch tmpfs");
 	else
-		err_hint(err, "give the dyno more room: --scratch tmpfs:SIZE:INODES");
+		err_hint(err, "give the dyno more room: --scratch %s:SIZE:INODES",
+			 gen->scratch_plan.disk ? "disk" : "tmpfs");
 }
 
 /* ---- what it wrote ------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "engine/scratch.h"
 #include "model/appspec.h"
 #include "model/environ.h"
+#include "model/scratchplan.h"
 #include "model/spec.h"
 
 /* Paths of the launcher's making in an upper: see struct upper_opts. */
@@ -31,7 +32,7 @@
  * @uid: the user inside
  * @port_fd, @port: the lock of $PORT
  * @host_listen_fd: asks who listens in the host's network, where the dyno shares it
- * @scratch: where its writes go, if not to memory
+ * @scratch_plan, @scratch: where its writes go, and how many they may be
  * @copy: a copy of the app's layer, where its file system takes no id map
  * @app_layer: the app's layer as the spec gets it
  * @timing: for the launch; may be NULL
@@ -52,6 +53,7 @@ struct generation {
 	int port_fd;
 	uint16_t port;
 	int host_listen_fd;
+	struct scratchplan scratch_plan;
 	struct scratch scratch;
 	struct scratch copy;
 	int copy_fd;

@@ -31,6 +31,7 @@ void launch_init(struct launch *l)
 	size_t i;
 
 	*l = (struct launch){
+		.place_fd = -EBADF,
 		.pidfd = -EBADF,
 		.channel_fd = -EBADF,
 		.stdio = {-EBADF, -EBADF, -EBADF},

@@ -42,6 +42,7 @@
  *
  * Set by the caller, borrowed until launch_done():
  * @spec: the plan
+ * @place_fd: holds the lock of the dyno's place; a child that is slow to die must not keep that
  * @run_path: directory of this dyno, where its root is put together (in its own namespace)
  * @rootless: the effective user is not 0
  * @base: host id of id 0 inside; unused when rootless
@@ -72,6 +73,7 @@
  */
 struct launch {
 	const struct dyno_spec *spec;
+	int place_fd;
 	const char *run_path;
 	bool rootless;
 	uint32_t base;

@@ -224,6 +224,18 @@ static void tell_unmapped(const struct slot *slot)
 	tell_warning(slot->m, text);
 }
 
+/* Once, as long as it stays the same. */
+static void tell_scratch(const struct slot *slot)
+{
+	const char *text = slot->gen.scratch.warning;
+	struct monitor *m = slot->m;
+
+	if (!text[0] || str_eq(text, m->scratch_warned))
+		return;
+	str_fmt(m->scratch_warned, sizeof(m->scratch_warned), "%s", text);
+	tell_warning(m, text);
+}
+
 static int launch(struct slot *slot, bool on_copy)
 {
 	struct monitor *m = slot->m;
@@ -278,6 +290,7 @@ static void do_launch(struct monitor *m, uint32_t gen)
 		slot->used = true;
 		gen_init(&slot->gen, m->app, gen);
 		r = gen_prepare(&slot->gen, &slot->err);
+		tell_scratch(slot);
 	}
 	slot->launched_us = time_now_us();
 	if (r == 0)

@@ -111,6 +111,7 @@ struct monitor_exec {
  * @dirty: state.json is no longer true
  * @recorded, @recorded_state, @recorded_gen, @recorded_manifest: the newest exit record
  * @detail: of @last, more than its reason; "" for nothing
+ * @scratch_warned: the last warning about where writes go
  * @cause: of the last failed health check
  */
 struct monitor {
@@ -138,6 +139,7 @@ struct monitor {
 	uint64_t start_time;
 	const char *health_cause;
 	uint64_t health_count;
+	char scratch_warned[SCRATCH_WARNING_BYTES];
 };
 
 /** mon_feed() - one event through the table, and what it decides. */

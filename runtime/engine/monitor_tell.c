@@ -298,9 +298,16 @@ static void inspect_generation(const struct slot *slot, struct sbuf *b)
 	json_u64(b, "host_uid", gen->app->rootless ? geteuid() : gen->base + gen->uid);
 	json_str(b, "hostname", gen->hostname);
 	json_str(b, "control_group", gen->launch.leaf.kind == CGROUP_NONE ? NULL : gen->leaf_name);
-	json_str(b, "scratch", gen->scratch.path ? gen->scratch.path : "tmpfs");
-	json_u64(b, "scratch_bytes", gen->spec.root.upper_bytes);
-	json_u64(b, "scratch_inodes", gen->spec.root.upper_inodes);
+	json_str(b, "scratch",
+		 gen->scratch.path	  ? gen->scratch.path
+		 : gen->scratch_plan.disk ? "image"
+					  : "tmpfs");
+	json_str(b, "scratch_limit", scratch_limit_name(gen->scratch.limit));
+	json_str(b, "scratch_why", gen->scratch_plan.why);
+	if (gen->scratch.limit != SCRATCH_UNLIMITED) {
+		json_u64(b, "scratch_bytes", gen->scratch.bytes);
+		json_u64(b, "scratch_inodes", gen->scratch.inodes);
+	}
 	json_bool(b, "layer_copied", gen->copy.path != NULL);
 	json_u64(b, "memory_bytes", gen->spec.limits.memory_bytes);
 	json_u64(b, "processes", gen->spec.limits.pids);

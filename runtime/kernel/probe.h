@@ -49,6 +49,12 @@ const struct probe *probe_at(size_t i);
 void probe_run(const struct probe *probe, const struct probe_ctx *ctx, struct probe_result *ret);
 
 /**
+ * probe_existing_dir() - a directory as it is, or its nearest parent that exists.
+ * @buf: receives the path
+ */
+void probe_existing_dir(const char *path, char *buf, size_t size);
+
+/**
  * struct userns_facts - what decides why a user namespace was refused.
  * @num: errno of the failed clone, unshare or id map write
  * @unprivileged_clone: kernel.unprivileged_userns_clone; -1: no such sysctl

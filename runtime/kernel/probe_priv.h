@@ -99,12 +99,6 @@ int probe_in_child(probe_child_fn fn, const struct probe_ctx *ctx);
 int probe_enter_mounts(void);
 
 /**
- * probe_existing_dir() - a directory as it is, or its nearest parent that exists.
- * @buf: receives the path
- */
-void probe_existing_dir(const char *path, char *buf, size_t size);
-
-/**
  * probe_read_file() - a small text file, without its last newline.
  * Return: 0, or -errno; @buf is "" then.
  */

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "model/etcfile.h"
+#include "model/scratchplan.h"
 
 /* Names of the nodes beside the root. */
 #define BESIDE_MASK	 "mask"
@@ -210,7 +211,7 @@ static struct spec_mount asked_mount(const struct mountplan *plan)
 	};
 
 	if (plan->kind == MOUNTPLAN_TMPFS && !m.inodes)
-		m.inodes = MAX_OF(m.bytes / APPSPEC_SCRATCH_INODE_BYTES, TMPFS_INODES_MIN);
+		m.inodes = MAX_OF(m.bytes / SCRATCH_INODE_BYTES, TMPFS_INODES_MIN);
 	return m;
 }
 
@@ -335,17 +336,14 @@ static void make_root(const struct appspec_input *in, struct spec_root *root)
 		root->layers[n++] = in->app;
 	root->layers[n++] = in->stack;
 	root->n_layers = n;
-	root->upper = in->scratch_path ? SPEC_UPPER_DISK : SPEC_UPPER_TMPFS;
+	root->upper = in->scratch_mounted ? SPEC_UPPER_MOUNT
+		      : in->scratch_path  ? SPEC_UPPER_DISK
+					  : SPEC_UPPER_TMPFS;
 	root->upper_path = in->scratch_path;
+	root->upper_fd = in->scratch_mounted ? in->scratch_fd : -1;
 	root->read_only = in->mounts && in->mounts->read_only;
 	root->upper_bytes = in->scratch_bytes;
-	if (!root->upper_bytes)
-		root->upper_bytes = in->limits->memory_bytes ? in->limits->memory_bytes / 2
-							     : APPSPEC_SCRATCH_BYTES;
 	root->upper_inodes = in->scratch_inodes;
-	if (!root->upper_inodes)
-		root->upper_inodes = MAX_OF(root->upper_bytes / APPSPEC_SCRATCH_INODE_BYTES,
-					    (uint64_t)ARRAY_SIZE(node_plans) * 4);
 }
 
 int appspec_compile(const struct appspec_input *in, struct arena *arena, struct dyno_spec *ret,

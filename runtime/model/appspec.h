@@ -21,11 +21,6 @@
 /* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" and the NUL. */
 #define UUID_BYTES 37U
 
-/* Scratch without a memory quota, and bytes per inode. Source: own choice; mkfs.ext4's default
- * inode_ratio is 16 KiB */
-#define APPSPEC_SCRATCH_BYTES	    (256ULL << 20)
-#define APPSPEC_SCRATCH_INODE_BYTES (16U << 10)
-
 /* Hosts' directories a stack binds at most. */
 #define APPSPEC_MAX_BINDS 16U
 
@@ -41,8 +36,9 @@
  * @private_stack: as files of this dyno's own, which nobody else can lock or watch
  * @resolv_conf, @resolv_len: text of the host's file; NULL: there is none
  * @swap: the host has swap, so the kernel's mark for memory alone may be the quota
- * @scratch_path: NULL: tmpfs; else the directory on disk
- * @scratch_bytes, @scratch_inodes: 0: the defaults
+ * @scratch_path: the directory on disk; NULL: none
+ * @scratch_mounted, @scratch_fd: a mount that is to take the writes; with neither it is a tmpfs
+ * @scratch_bytes, @scratch_inodes: its limits
  * @network: see spec.h
  * @mounts: what the caller asks for, checked by appspec_check_mounts(), sources open; may be NULL
  * @unconfined: no filter of system calls
@@ -65,6 +61,8 @@ struct appspec_input {
 	size_t resolv_len;
 	bool swap;
 	const char *scratch_path;
+	bool scratch_mounted;
+	int scratch_fd;
 	uint64_t scratch_bytes;
 	uint64_t scratch_inodes;
 	enum spec_network network;

@@ -38,8 +38,10 @@
 		.words = (words_)                                                 \
 	}
 
-static const char *const scratch_words[] = {
-	[DYNO_SCRATCH_TMPFS] = "tmpfs", [DYNO_SCRATCH_DISK] = "disk", NULL};
+static const char *const scratch_words[] = {[DYNO_SCRATCH_AUTO] = "auto",
+					    [DYNO_SCRATCH_TMPFS] = "tmpfs",
+					    [DYNO_SCRATCH_DISK] = "disk",
+					    NULL};
 static const char *const network_words[] = {
 	[DYNO_NET_HOST] = "host", [DYNO_NET_NONE] = "none", NULL};
 

@@ -75,14 +75,16 @@ struct spec_layer {
 enum spec_upper {
 	SPEC_UPPER_TMPFS, /* memory, with limits */
 	SPEC_UPPER_DISK,  /* a directory of the host */
+	SPEC_UPPER_MOUNT, /* a file system of its own, on disk */
 };
 
 /**
  * struct spec_root - `/`.
  * @layers, @n_layers: uppermost first
  * @upper: where writes go
- * @upper_bytes, @upper_inodes: limits of a tmpfs
+ * @upper_bytes, @upper_inodes: limits; for a tmpfs to be set, else set already
  * @upper_path: directory for SPEC_UPPER_DISK, on a file system fit for overlay
+ * @upper_fd: detached mount for SPEC_UPPER_MOUNT
  * @read_only: it and SPEC_MOUNT_OVERLAY are, once all mounts stand
  */
 struct spec_root {
@@ -92,6 +94,7 @@ struct spec_root {
 	uint64_t upper_bytes;
 	uint64_t upper_inodes;
 	const char *upper_path;
+	int upper_fd;
 	bool read_only;
 };
 

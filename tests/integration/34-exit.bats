@@ -187,7 +187,7 @@ EOF2
 	run -125 dyno run -q --stack no-such-stack "$SHAPES" true
 	assert_error stack.unusable
 	[ "$PROFILE" = rootless ] || run -125 dyno run -q --uid-range 1:2 "$SHAPES" true
-	run -125 dyno run -q --scratch disk:1G "$SHAPES" true
+	run -125 dyno run -q --scratch disk:1M:10000 "$SHAPES" true
 	assert_error launch.scratch
 	run -125 dyno run -q --data-dir /proc/nowhere "$SHAPES" true
 	run -125 dyno run -q --run-dir /proc/nowhere "$SHAPES" true

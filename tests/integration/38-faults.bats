@@ -152,7 +152,7 @@ collect() {
 }
 
 @test "gc leaves a living dyno alone (T54)" {
-	begin --scratch disk "$SHAPES" 'echo ready; sleep 1000; echo never'
+	begin --scratch disk:none "$SHAPES" 'echo ready; sleep 1000; echo never'
 	says 10 ready
 	collect
 	[ -d "/proc/$pid" ]

@@ -11,14 +11,14 @@ setup() {
 }
 
 @test "a scratch on disk is collected after the run directory is gone, as after a boot (T41, T43)" {
-	begin -q --scratch disk --name boot.1 "$SHAPES" 'echo on; sleep 1000'
+	begin -q --scratch disk:none --name boot.1 "$SHAPES" 'echo on; sleep 1000'
 	says 10 on
 	[ "$(find "$BASE/data/scratch" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
 	kill -9 "$pid"
 	finish 137
 	as_user mkdir -m 700 "$BASE/run2"
 	# a live one of another run directory is not touched
-	begin -q --scratch disk --name boot.2 "$SHAPES" 'echo on; sleep 1000'
+	begin -q --scratch disk:none --name boot.2 "$SHAPES" 'echo on; sleep 1000'
 	says 10 on
 	run -0 dyno gc --run-dir "$BASE/run2"
 	[[ $output == *'scratch '*@boot.1@* ]]
@@ -38,7 +38,7 @@ setup() {
 	rounds=$(loops 2000)
 	for ((each = 0; each < rounds; each++)); do
 		as_user mkdir -p "$BASE/run/again/web.1" 2>/dev/null || : # a remain, for the collector to take
-		run -3 dyno run -q -a again --name web.1 --scratch disk "$SHAPES" 'touch /app/x && exit 3'
+		run -3 dyno run -q -a again --name web.1 --scratch disk:none "$SHAPES" 'touch /app/x && exit 3'
 	done
 	as_user touch "$BASE/enough"
 	wait "$collector"

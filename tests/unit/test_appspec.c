@@ -234,8 +234,6 @@ static void appspec_compile__size__limits_of_group_and_process(void **state)
 	assert_int_equal(spec.limits.pids, 512);
 	assert_int_equal(spec.limits.memory_bytes, 2ULL << 30);
 	assert_int_equal(spec.limits.memory_swap_bytes, 2ULL << 30);
-	assert_int_equal(spec.root.upper_bytes, 512ULL << 20);
-	assert_int_equal(spec.root.upper_inodes, (512ULL << 20) / 16384);
 	in.swap = true;
 	assert_int_equal(appspec_compile(&in, &a, &spec, &err), 0);
 	assert_int_equal(spec.limits.memory_bytes, 1ULL << 30);
@@ -253,12 +251,22 @@ static void appspec_compile__no_size__no_limits_but_of_the_scratch(void **state)
 	assert_int_equal(spec.limits.memory_bytes, 0);
 	assert_int_equal(spec.limits.pids, 0);
 	assert_int_equal(find_rlimit(&spec, RLIMIT_NPROC), UINT64_MAX);
-	assert_int_equal(spec.root.upper_bytes, 256ULL << 20);
+	assert_int_equal(spec.root.upper, SPEC_UPPER_TMPFS);
 	in.scratch_bytes = 1 << 20;
 	in.scratch_inodes = 99;
 	assert_int_equal(appspec_compile(&in, &a, &spec, &err), 0);
 	assert_int_equal(spec.root.upper_bytes, 1 << 20);
 	assert_int_equal(spec.root.upper_inodes, 99);
+	in.scratch_path = "/data/scratch/x";
+	assert_int_equal(appspec_compile(&in, &a, &spec, &err), 0);
+	assert_int_equal(spec.root.upper, SPEC_UPPER_DISK);
+	assert_string_equal(spec.root.upper_path, "/data/scratch/x");
+	in.scratch_path = NULL;
+	in.scratch_mounted = true;
+	in.scratch_fd = 7;
+	assert_int_equal(appspec_compile(&in, &a, &spec, &err), 0);
+	assert_int_equal(spec.root.upper, SPEC_UPPER_MOUNT);
+	assert_int_equal(spec.root.upper_fd, 7);
 }
 
 static void appspec_compile__too_many_binds__refused(void **state)

@@ -337,7 +337,8 @@ static const struct {
 	{TEXT(S "\"app\":{\"hex\":\"6x\"}}"), "\"app\" is no string"},
 	{TEXT(S "\"app\":{\"hex\":\"x6\"}}"), "\"app\" is no string"},
 	{TEXT(S "\"app\":{\"hex\":\"61\",\"b\":1}}"), "\"app\" is no string"},
-	{TEXT(S "\"scratch\":\"ram\"}"), "\"scratch\" is neither \"tmpfs\" nor \"disk\""},
+	{TEXT(S "\"scratch\":\"ram\"}"),
+	 "\"scratch\" is neither \"auto\" nor \"tmpfs\" nor \"disk\""},
 	{TEXT(S "\"network\":1}"), "\"network\" is neither \"host\" nor \"none\""},
 	/* numbers */
 	{TEXT(S "\"port\":\"80\"}"), "\"port\" is no whole number"},

@@ -170,7 +170,7 @@ static void opt_parse_argv__forms_of_options__fill_the_struct(void **state)
 		 "app=- e=A=1 e=B=2 e=C=3 e=D="},
 		{&anywhere, ARGV("--size", "64M", "--grace=1m", "-p80", "--network=none"),
 		 "app=- size=67108864 grace=60000 port=80 network=1"},
-		{&anywhere, ARGV("--scratch=disk:1G:2000"), "app=- scratch=1:1073741824:2000"},
+		{&anywhere, ARGV("--scratch=disk:1G:2000"), "app=- scratch=2:1073741824:2000"},
 		{&anywhere, ARGV("one", "-q", "two", "--", "-v", "--", "x"),
 		 "app=- q <one> <two> <-v> <--> <x>"},
 		{&anywhere, ARGV("-", "-q"), "app=- q <->"},
@@ -227,7 +227,7 @@ static void opt_parse_argv__what_does_not_fit__is_named(void **state)
 		{ARGV("--grace=1y"), "run: --grace: \"1y\" is not a time", ""},
 		{ARGV("--network=nome"), "\"nome\" is none of: host, none", "did you mean none?"},
 		{ARGV("--quiet=perhaps"), "\"perhaps\" is neither yes nor no", ""},
-		{ARGV("--scratch=ram"), "not of the form tmpfs|disk[:SIZE[:INODES]]", ""},
+		{ARGV("--scratch=ram"), "not of the form auto|tmpfs|disk[:SIZE[:INODES]]", ""},
 		{ARGV("--="), "run: no option --", ""},
 	};
 
@@ -420,6 +420,11 @@ static void value_scratch__texts__give_place_and_limits(void **state)
 		bool ok;
 		struct value_scratch expected;
 	} cases[] = {
+		{"disk:none", true, {DYNO_SCRATCH_DISK, DYNO_SCRATCH_NO_LIMIT, 0}},
+		{"disk:none:5", false, {0, 0, 0}},
+		{"tmpfs:none", false, {0, 0, 0}},
+		{"auto", true, {DYNO_SCRATCH_AUTO, 0, 0}},
+		{"auto:64M", true, {DYNO_SCRATCH_AUTO, 64 << 20, 0}},
 		{"tmpfs", true, {DYNO_SCRATCH_TMPFS, 0, 0}},
 		{"disk", true, {DYNO_SCRATCH_DISK, 0, 0}},
 		{"tmpfs:64M", true, {DYNO_SCRATCH_TMPFS, 64 << 20, 0}},
