@@ -63,12 +63,13 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 
 /**
  * monitor_give_up() - for good, the capabilities that no start, join or look at a dyno takes.
+ * @ret_oomlog_fd: see oomlog_open(): it may be closed to who has given up; negative: it was before
  *
  * Nothing without root: newuidmap is setuid, and no_new_privs would turn that off.
  * Return: 0, or -errno with ERR_LAUNCH.
  * Context: a process of its own, before it has opened anything
  */
-int monitor_give_up(struct dyno_err *err);
+int monitor_give_up(int *ret_oomlog_fd, struct dyno_err *err);
 
 /*
  * Descriptors that dyno-monitor is started with, from 0 on.  Those of no use are

@@ -6,6 +6,7 @@
 
 #include <linux/capability.h>
 
+#include "kernel/oomlog.h"
 #include "kernel/privs.h"
 
 /*
@@ -21,7 +22,8 @@
 	 PRIVS_CAP(CAP_NET_ADMIN) | PRIVS_CAP(CAP_SYS_CHROOT) | PRIVS_CAP(CAP_SYS_PTRACE) |    \
 	 PRIVS_CAP(CAP_SYS_ADMIN) | PRIVS_CAP(CAP_SYS_RESOURCE) | PRIVS_CAP(CAP_MKNOD))
 
-int monitor_give_up(struct dyno_err *err)
+int monitor_give_up(int *ret_oomlog_fd, struct dyno_err *err)
 {
+	*ret_oomlog_fd = oomlog_open(); /* without it a victim has no name */
 	return geteuid() == 0 ? privs_keep(MONITOR_CAPS, err) : 0;
 }

@@ -27,7 +27,6 @@
 #include "engine/monitor.h"
 #include "engine/output.h"
 #include "engine/place.h"
-#include "kernel/oomlog.h"
 #include "model/dynospec.h"
 
 /* Two generations and all clients. Source: measured, 41 for a launch; see also ctl.h */
@@ -122,9 +121,7 @@ static int prepare(struct order *o, char **argv, struct dyno_err *err)
 	};
 	int r;
 
-	/* It may be closed to who has given up. */
-	o->oomlog_fd = oomlog_open();
-	r = monitor_give_up(err);
+	r = monitor_give_up(&o->oomlog_fd, err);
 	if (r == 0)
 		r = dyno_host_open(&where, &o->host, err);
 	if (r < 0)
