@@ -149,15 +149,24 @@ static void ask_log(const struct slot *slot, struct mem_oom *oom)
 		[OOMLOG_OWN] = MEM_LIMIT_DYNO,
 		[OOMLOG_PARENT] = MEM_LIMIT_PARENT,
 		[OOMLOG_HOST] = MEM_LIMIT_HOST,
+		[OOMLOG_GROUP] = MEM_LIMIT_UNKNOWN,
+	};
+	const struct generation *gen = &slot->gen;
+	/* Rootless the user may have other processes of that uid. */
+	const struct oomlog_who who = {
+		.leaf = gen->leaf_name,
+		.uid = gen->app->rootless ? OOMLOG_NO_UID : gen->base + gen->uid,
 	};
 	int kept = slot->m->plan->oomlog_fd;
 	_cleanup_close_ int own = kept >= 0 ? -EBADF : oomlog_open();
 	int fd = kept >= 0 ? kept : own;
 	struct oomlog_kill kill;
 
-	if (fd < 0 || oomlog_find(fd, slot->gen.leaf_name, kept < 0, slot->mem_since_us, &kill) < 0)
+	if (fd < 0 || oomlog_find(fd, &who, kept < 0, slot->mem_since_us, &kill) < 0)
 		return;
-	oom->limit = limits[kill.limit];
+	/* Which of the groups it was the counters know, as far as they do. */
+	if (kill.limit != OOMLOG_GROUP)
+		oom->limit = limits[kill.limit];
 	oom->pid = kill.pid;
 	(void)str_escape(oom->comm, sizeof(oom->comm), kill.comm);
 	(void)str_escape(oom->group, sizeof(oom->group), kill.group);

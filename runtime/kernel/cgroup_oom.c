@@ -76,17 +76,37 @@ static int read_v2(const struct cgroup_host *host, const char *name, struct cgro
 	return 0;
 }
 
+/* What is charged is charged in batches, so that the most ever is not quite the limit.
+ * Source: MEMCG_CHARGE_BATCH is 64 pages, and a huge page is 2 MiB */
+#define LIMIT_SLACK_BYTES (4ULL << 20)
+
+/* Whether the leaf was at a limit of its own. The counter of failures is not kept for both files by
+ * every kernel (none for memory and swap together in 6.18, measured). */
+static bool was_at_limit(const struct cgroup_host *host, const char *name, const char *failed,
+			 const char *limit, const char *most)
+{
+	uint64_t n = 0, limit_bytes = 0, most_bytes = 0;
+
+	if (read_number(host, name, failed, &n) == 0 && n > 0)
+		return true;
+	return read_number(host, name, limit, &limit_bytes) == 0 &&
+	       read_number(host, name, most, &most_bytes) == 0 &&
+	       most_bytes + LIMIT_SLACK_BYTES >= limit_bytes;
+}
+
 static int read_v1(const struct cgroup_host *host, const char *name, struct cgroup_oom *oom)
 {
-	uint64_t memory = 0, both = 0;
 	int r = cgroup_leaf_key(host, name, "memory.oom_control", "oom_kill", &oom->kills);
 
 	if (r < 0 || oom->kills == 0)
 		return r;
-	if (read_number(host, name, "memory.memsw.failcnt", &both) < 0)
-		both = 0; /* not there where swap is not counted */
-	if (read_number(host, name, "memory.failcnt", &memory) == 0)
-		oom->limit = memory + both > 0 ? CGROUP_LIMIT_OWN : CGROUP_LIMIT_ABOVE;
+	oom->limit = was_at_limit(host, name, "memory.failcnt", "memory.limit_in_bytes",
+				  "memory.max_usage_in_bytes") ||
+				     was_at_limit(host, name, "memory.memsw.failcnt",
+						  "memory.memsw.limit_in_bytes",
+						  "memory.memsw.max_usage_in_bytes")
+			     ? CGROUP_LIMIT_OWN
+			     : CGROUP_LIMIT_ABOVE;
 	if (read_number(host, name, "memory.max_usage_in_bytes", &oom->peak_bytes) < 0)
 		oom->peak_bytes = 0;
 	return 0;

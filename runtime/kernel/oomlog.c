@@ -2,10 +2,11 @@
 /*
  * oomlog.c - see oomlog.h.
  *
- * Theory of operation: of all that a record holds only the name of the killed process is of the
- * tenant's choosing (15 bytes, control groups have names of ours).  So the text is read from both
- * ends: the groups from its beginning, the number of the process from its end, and what stands
- * between them is the name, be it "x,pid=1".
+ * Theory of operation: two records tell of a kill, why and that; of the first the kernel leaves out
+ * some where there are many.  Of all that a record holds only the name of the killed process is of the
+ * tenant's choosing (15 bytes, control groups have names of ours).  So a text is read from both
+ * ends: what stands before the name from its beginning, what stands behind it from its end, and what
+ * is between them is the name, be it "x,pid=1".
  */
 #include "kernel/oomlog.h"
 
@@ -30,6 +31,12 @@
 #define OOM_COMM   ",task="
 #define OOM_PID	   ",pid="
 #define OOM_UID	   ",uid="
+
+/* Source: __oom_kill_process() there; unlike the above it is never left out */
+#define DEED_GROUP "Memory cgroup out of memory: Killed process "
+#define DEED_HOST  "Out of memory: Killed process "
+#define DEED_SIZES ") total-vm:"
+#define DEED_UID   ", UID:"
 
 /* The last @what that begins before @end. Return: NULL: there is none. */
 static const char *find_last(const char *from, const char *end, const char *what)
@@ -98,30 +105,72 @@ static void take_limit(const char *text, const char *leaf, struct oomlog_kill *k
 	kill->limit = str_ends(kill->group, own) ? OOMLOG_OWN : OOMLOG_PARENT;
 }
 
-int oomlog_parse(const char *record, const char *leaf, struct oomlog_kill *ret, uint64_t *ret_us)
+/* The record that says why, and has the groups. Return: 0, -ENOENT, -EINVAL. */
+static int parse_cause(const char *text, const char *leaf, struct oomlog_kill *kill)
 {
-	struct oomlog_kill kill = {0};
-	const char *text, *comm, *end, *pid, *uid;
-	uint64_t us = 0, number = 0;
-	int r = parse_head(record, &text, &us);
+	const char *comm = find_victim(text, leaf);
+	const char *end, *pid, *uid;
+	uint64_t number = 0;
 
-	if (r < 0)
-		return r;
-	if (!str_starts(text, OOM_BEGIN))
-		return -ENOENT;
-	comm = find_victim(text, leaf);
 	if (!comm)
 		return -ENOENT;
-
 	end = comm + strcspn(comm, "\n");
 	uid = find_last(comm, end, OOM_UID);
 	pid = uid ? find_last(comm, uid, OOM_PID) : NULL;
 	if (!pid || parse_number(pid + STRLEN(OOM_PID), uid, INT32_MAX, &number) < 0)
 		return -EINVAL;
+	kill->pid = (int)number;
+	copy(kill->comm, sizeof(kill->comm), comm, pid);
+	take_limit(text, leaf, kill);
+	return 0;
+}
 
-	kill.pid = (int)number;
-	copy(kill.comm, sizeof(kill.comm), comm, pid);
-	take_limit(text, leaf, &kill);
+/* The record of the deed: "Killed process PID (NAME) total-vm:... UID:N ...". */
+static int parse_deed(const char *text, uint32_t want, struct oomlog_kill *kill)
+{
+	const char *end = text + strcspn(text, "\n");
+	const char *sizes = find_last(text, end, DEED_SIZES);
+	const char *uid = sizes ? find_last(sizes, end, DEED_UID) : NULL;
+	size_t digits = strspn(text, "0123456789");
+	uint64_t number = 0;
+
+	if (!uid || text[digits] != ' ' || text[digits + 1] != '(' || text + digits + 2 > sizes)
+		return -EINVAL;
+	uid += STRLEN(DEED_UID);
+	if (parse_number(uid, uid + strspn(uid, "0123456789"), UINT32_MAX, &number) < 0)
+		return -EINVAL;
+	if (number != want || want == OOMLOG_NO_UID)
+		return -ENOENT;
+	if (parse_number(text, text + digits, INT32_MAX, &number) < 0)
+		return -EINVAL;
+	kill->pid = (int)number;
+	copy(kill->comm, sizeof(kill->comm), text + digits + 2, sizes);
+	return 0;
+}
+
+int oomlog_parse(const char *record, const struct oomlog_who *who, struct oomlog_kill *ret,
+		 uint64_t *ret_us)
+{
+	struct oomlog_kill kill = {0};
+	const char *text, *rest;
+	uint64_t us = 0;
+	int r = parse_head(record, &text, &us);
+
+	if (r < 0)
+		return r;
+	if (str_starts(text, OOM_BEGIN)) {
+		r = parse_cause(text, who->leaf, &kill);
+	} else if ((rest = str_starts(text, DEED_GROUP))) {
+		kill.limit = OOMLOG_GROUP;
+		r = parse_deed(rest, who->uid, &kill);
+	} else if ((rest = str_starts(text, DEED_HOST))) {
+		kill.limit = OOMLOG_HOST;
+		r = parse_deed(rest, who->uid, &kill);
+	} else {
+		r = -ENOENT;
+	}
+	if (r < 0)
+		return r;
 	*ret = kill;
 	*ret_us = us;
 	return 0;
@@ -136,8 +185,10 @@ int oomlog_open(void)
 	return take_fd(&fd);
 }
 
-int oomlog_find(int fd, const char *leaf, bool all, uint64_t since_us, struct oomlog_kill *ret)
+int oomlog_find(int fd, const struct oomlog_who *who, bool all, uint64_t since_us,
+		struct oomlog_kill *ret)
 {
+	struct oomlog_kill best = {0};
 	char record[OOMLOG_RECORD_BYTES];
 	int found = -ENOENT;
 
@@ -155,10 +206,14 @@ int oomlog_find(int fd, const char *leaf, bool all, uint64_t since_us, struct oo
 		if (n <= 0)
 			break; /* EAGAIN: the end */
 		record[n] = '\0';
-		if (oomlog_parse(record, leaf, &kill, &us) < 0 || us + SLACK_US < since_us)
+		if (oomlog_parse(record, who, &kill, &us) < 0 || us + SLACK_US < since_us)
 			continue;
-		*ret = kill;
+		if (best.group[0] && !kill.group[0])
+			continue;
+		best = kill;
 		found = 0;
 	}
+	if (found == 0)
+		*ret = best;
 	return found;
 }

@@ -25,12 +25,13 @@ enum oomlog_limit {
 	OOMLOG_OWN,    /* the group's that the process was in */
 	OOMLOG_PARENT, /* that of a group above */
 	OOMLOG_HOST,   /* none: the host has no memory left */
+	OOMLOG_GROUP,  /* one of the first two */
 };
 
 /**
  * struct oomlog_kill - one kill.
  * @limit: see enum oomlog_limit
- * @group: of the limit, a path as the kernel counts it; "" for OOMLOG_HOST, cut where it is long
+ * @group: of the limit, a path as the kernel counts it, cut where it is long; "": not told
  * @comm: the process's name, escaped by the kernel
  * @pid: its number on the host
  */
@@ -49,13 +50,27 @@ struct oomlog_kill {
 int oomlog_open(void);
 
 /**
- * oomlog_find() - the last kill in a leaf, in what the descriptor has not given yet.
+ * struct oomlog_who - whose processes are meant.
  * @leaf: name of the control group below CGROUP_PARENT
+ * @uid: of the processes on the host, where it is nobody else's, by which a kill is known when there
+ *       were too many for the record that has the group; OOMLOG_NO_UID
+ */
+struct oomlog_who {
+	const char *leaf;
+	uint32_t uid;
+};
+
+#define OOMLOG_NO_UID UINT32_MAX
+
+/**
+ * oomlog_find() - the last kill in a leaf, in what the descriptor has not given yet; one with its
+ * group goes before one without.
  * @all: look through the whole log
  * @since_us: CLOCK_MONOTONIC: not earlier, give or take a second
  * Return: 0; -ENOENT: not told; -errno.
  */
-int oomlog_find(int fd, const char *leaf, bool all, uint64_t since_us, struct oomlog_kill *ret);
+int oomlog_find(int fd, const struct oomlog_who *who, bool all, uint64_t since_us,
+		struct oomlog_kill *ret);
 
 /**
  * oomlog_parse() - one record of /dev/kmsg.  Pure.
@@ -63,6 +78,7 @@ int oomlog_find(int fd, const char *leaf, bool all, uint64_t since_us, struct oo
  * @ret_us: its time
  * Return: 0; -ENOENT: of something else, or of another leaf; -EINVAL: it is not whole.
  */
-int oomlog_parse(const char *record, const char *leaf, struct oomlog_kill *ret, uint64_t *ret_us);
+int oomlog_parse(const char *record, const struct oomlog_who *who, struct oomlog_kill *ret,
+		 uint64_t *ret_us);
 
 #endif

@@ -369,22 +369,25 @@ static void leaf_oom__counters__whose_limit(void **state)
 		const char *kills;
 		const char *local; /* memory.events.local, or memory.failcnt; NULL: none */
 		const char *both;  /* memory.memsw.failcnt */
+		const char *max;   /* memory.limit_in_bytes, the most ever being 4 KiB */
 		int want;
 		uint64_t count;
 		enum cgroup_limit_of limit;
 	} cases[] = {
-		{true, "oom 0\noom_kill 0\n", "oom 0\n", NULL, 0, 0, CGROUP_LIMIT_UNKNOWN},
-		{true, "oom 1\noom_kill 3\n", "oom 1\n", NULL, 0, 3, CGROUP_LIMIT_OWN},
-		{true, "oom 0\noom_kill 3\n", "oom 0\n", NULL, 0, 3, CGROUP_LIMIT_ABOVE},
-		{true, "oom 0\noom_kill 3\n", NULL, NULL, 0, 3, CGROUP_LIMIT_UNKNOWN},
-		{true, "oom 0\n", "oom 0\n", NULL, -ENOENT, 0, CGROUP_LIMIT_UNKNOWN},
-		{true, "oom_kill x\n", "oom 0\n", NULL, -EINVAL, 0, CGROUP_LIMIT_UNKNOWN},
-		{false, "oom_kill 0\n", "0\n", "0\n", 0, 0, CGROUP_LIMIT_UNKNOWN},
-		{false, "oom_kill 2\n", "7\n", "0\n", 0, 2, CGROUP_LIMIT_OWN},
-		{false, "oom_kill 2\n", "0\n", "7\n", 0, 2, CGROUP_LIMIT_OWN},
-		{false, "oom_kill 2\n", "7\n", NULL, 0, 2, CGROUP_LIMIT_OWN},
-		{false, "oom_kill 2\n", "0\n", "0\n", 0, 2, CGROUP_LIMIT_ABOVE},
-		{false, "oom_kill 2\n", NULL, NULL, 0, 2, CGROUP_LIMIT_UNKNOWN},
+		{true, "oom 0\noom_kill 0\n", "oom 0\n", NULL, NULL, 0, 0, CGROUP_LIMIT_UNKNOWN},
+		{true, "oom 1\noom_kill 3\n", "oom 1\n", NULL, NULL, 0, 3, CGROUP_LIMIT_OWN},
+		{true, "oom 0\noom_kill 3\n", "oom 0\n", NULL, NULL, 0, 3, CGROUP_LIMIT_ABOVE},
+		{true, "oom 0\noom_kill 3\n", NULL, NULL, NULL, 0, 3, CGROUP_LIMIT_UNKNOWN},
+		{true, "oom 0\n", "oom 0\n", NULL, NULL, -ENOENT, 0, CGROUP_LIMIT_UNKNOWN},
+		{true, "oom_kill x\n", "oom 0\n", NULL, NULL, -EINVAL, 0, CGROUP_LIMIT_UNKNOWN},
+		{false, "oom_kill 0\n", "0\n", "0\n", NULL, 0, 0, CGROUP_LIMIT_UNKNOWN},
+		{false, "oom_kill 2\n", "7\n", "0\n", NULL, 0, 2, CGROUP_LIMIT_OWN},
+		{false, "oom_kill 2\n", "0\n", "7\n", NULL, 0, 2, CGROUP_LIMIT_OWN},
+		{false, "oom_kill 2\n", "7\n", NULL, NULL, 0, 2, CGROUP_LIMIT_OWN},
+		{false, "oom_kill 2\n", "0\n", "0\n", NULL, 0, 2, CGROUP_LIMIT_ABOVE},
+		{false, "oom_kill 2\n", NULL, NULL, NULL, 0, 2, CGROUP_LIMIT_ABOVE},
+		{false, "oom_kill 2\n", "0\n", "0\n", "4190000\n", 0, 2, CGROUP_LIMIT_OWN},
+		{false, "oom_kill 2\n", "0\n", "0\n", "9999999\n", 0, 2, CGROUP_LIMIT_ABOVE},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -406,6 +409,8 @@ static void leaf_oom__counters__whose_limit(void **state)
 			put(&t, v2 ? "memory.events.local" : "memory.failcnt", cases[i].local);
 		if (cases[i].both)
 			put(&t, "memory.memsw.failcnt", cases[i].both);
+		if (cases[i].max)
+			put(&t, "memory.limit_in_bytes", cases[i].max);
 		put(&t, v2 ? "memory.peak" : "memory.max_usage_in_bytes", "4096\n");
 
 		assert_int_equal(cgroup_leaf_oom(&t.host, LEAF, &oom), cases[i].want);

@@ -15,10 +15,14 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-#define LEAF "shop@web.1@1.0a"
-#define HEAD "6,4711,24538967443,-;"
-#define KILL "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0"
-#define MINE ",task_memcg=/dyno/" LEAF
+#define LEAF	 "shop@web.1@1.0a"
+#define HEAD	 "6,4711,24538967443,-;"
+#define KILL	 "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0"
+#define MINE	 ",task_memcg=/dyno/" LEAF
+#define DEED	 "Memory cgroup out of memory: Killed process "
+#define MINE_UID ", UID:4242"
+
+static const struct oomlog_who who = {.leaf = LEAF, .uid = 4242};
 
 static void parse__records__limit_and_victim(void **state)
 {
@@ -52,14 +56,29 @@ static void parse__records__limit_and_victim(void **state)
 		{HEAD KILL ",global_oom" MINE ",task=\\x0a,pid=7,uid=5\n", 0, OOMLOG_HOST, "",
 		 "\\x0a", 7},
 		{HEAD KILL ",global_oom" MINE ",task=,pid=7,uid=5\n", 0, OOMLOG_HOST, "", "", 7},
+		/* the deed alone: known by the uid */
+		{HEAD DEED "99 (node) total-vm:1kB, anon-rss:2kB" MINE_UID " pgtables:1kB\n", 0,
+		 OOMLOG_GROUP, "", "node", 99},
+		{HEAD "Out of memory: Killed process 99 (node) total-vm:1kB" MINE_UID "\n", 0,
+		 OOMLOG_HOST, "", "node", 99},
+		{HEAD DEED "99 (a) total-vm:) total-vm:1kB" MINE_UID "\n", 0, OOMLOG_GROUP, "",
+		 "a) total-vm:", 99},
+		{HEAD DEED "99 (, UID:4242) total-vm:1kB, UID:5\n", -ENOENT, 0, NULL, NULL, 0},
+		{HEAD DEED "99 (node) total-vm:1kB, UID:5\n", -ENOENT, 0, NULL, NULL, 0},
+		{HEAD DEED "99 (node) total-vm:1kB, UID:4294967295\n", -ENOENT, 0, NULL, NULL, 0},
+		{HEAD DEED "99 (node) total-vm:1kB, UID:x\n", -EINVAL, 0, NULL, NULL, 0},
+		{HEAD DEED "99 (node) total-vm:1kB\n", -EINVAL, 0, NULL, NULL, 0},
+		{HEAD DEED "99 node) total-vm:1kB" MINE_UID "\n", -EINVAL, 0, NULL, NULL, 0},
+		{HEAD DEED "99) total-vm:1kB" MINE_UID "\n", -EINVAL, 0, NULL, NULL, 0},
+		{HEAD DEED "99999999999 (a) total-vm:1kB" MINE_UID "\n", -EINVAL, 0, NULL, NULL, 0},
+		{HEAD DEED "", -EINVAL, 0, NULL, NULL, 0},
 		/* of others, or of something else */
 		{HEAD KILL ",global_oom,task_memcg=/dyno/" LEAF "0,task=a,pid=7,uid=5\n", -ENOENT,
 		 0, NULL, NULL, 0},
 		{HEAD KILL ",global_oom,task_memcg=/b,task=a,pid=7,uid=5\n", -ENOENT, 0, NULL, NULL,
 		 0},
 		{HEAD "x" KILL MINE ",task=a,pid=7,uid=5\n", -ENOENT, 0, NULL, NULL, 0},
-		{HEAD "Memory cgroup out of memory: Killed process 1 (a)\n", -ENOENT, 0, NULL, NULL,
-		 0},
+		{HEAD "Memory cgroup stats for /dyno/" LEAF ":\n", -ENOENT, 0, NULL, NULL, 0},
 		/* cut, or damaged */
 		{"", -EINVAL, 0, NULL, NULL, 0},
 		{"6,1,2", -EINVAL, 0, NULL, NULL, 0},
@@ -77,7 +96,7 @@ static void parse__records__limit_and_victim(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct oomlog_kill kill = {.pid = -1};
 		uint64_t us = 0;
-		int r = oomlog_parse(cases[i].record, LEAF, &kill, &us);
+		int r = oomlog_parse(cases[i].record, &who, &kill, &us);
 
 		if (r != cases[i].want)
 			fail_msg("case %zu: %d", i, r);
@@ -96,19 +115,24 @@ static void parse__records__limit_and_victim(void **state)
 /* Cut anywhere: an error or what is there, and nothing beyond it is read (under the sanitizer). */
 static void parse__cut_at_each_byte__no_harm(void **state)
 {
-	static const char whole[] =
-		HEAD KILL ",oom_memcg=/dyno/" LEAF MINE ",task=node,pid=99,uid=5\n";
+	static const char *const texts[] = {
+		HEAD KILL ",oom_memcg=/dyno/" LEAF MINE ",task=node,pid=99,uid=5\n",
+		HEAD DEED "99 (node) total-vm:1kB, anon-rss:2kB" MINE_UID " pgtables:1kB\n",
+	};
 
 	(void)state;
-	for (size_t n = 0; n < sizeof(whole); n++) {
-		char *cut = test_malloc(n + 1);
-		struct oomlog_kill kill;
-		uint64_t us;
+	for (size_t n = 0; n < strlen(texts[0]); n++) {
+		for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+			size_t len = MIN_OF(n, strlen(texts[i]));
+			char *cut = test_malloc(len + 1);
+			struct oomlog_kill kill;
+			uint64_t us;
 
-		memcpy(cut, whole, n);
-		cut[n] = '\0';
-		(void)oomlog_parse(cut, LEAF, &kill, &us);
-		test_free(cut);
+			memcpy(cut, texts[i], len);
+			cut[len] = '\0';
+			(void)oomlog_parse(cut, &who, &kill, &us);
+			test_free(cut);
+		}
 	}
 }
 
@@ -116,6 +140,7 @@ static void parse__cut_at_each_byte__no_harm(void **state)
 static void find__leaf_that_never_was__enoent(void **state)
 {
 	_cleanup_close_ int fd = oomlog_open();
+	const struct oomlog_who never = {.leaf = "never@was.1@1", .uid = OOMLOG_NO_UID};
 	struct oomlog_kill kill;
 
 	(void)state;
@@ -124,8 +149,8 @@ static void find__leaf_that_never_was__enoent(void **state)
 		skip();
 		return;
 	}
-	assert_int_equal(oomlog_find(fd, "never@was.1@1", false, 0, &kill), -ENOENT);
-	assert_int_equal(oomlog_find(fd, "never@was.1@1", true, 0, &kill), -ENOENT);
+	assert_int_equal(oomlog_find(fd, &never, false, 0, &kill), -ENOENT);
+	assert_int_equal(oomlog_find(fd, &never, true, 0, &kill), -ENOENT);
 }
 
 int main(void)
