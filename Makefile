@@ -77,7 +77,7 @@ CFLAGS   ?= $(OPT)
 # What libcore needs beside libc.  dyno holds it (static-pie); tests take it as it is installed.
 DYNO_LIBS := -ljansson
 ALLCFLAGS = $(CSTD) $(CFLAGS) $(WARN) $(HARDEN) $(PIE) $(SANFLAGS) \
-	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
+	'-ffile-prefix-map=$(CURDIR)=.' -MMD -MP
 LDFLAGS  += $(LDHARDEN) $(SANFLAGS)
 
 .PHONY: all
@@ -98,6 +98,8 @@ FUZZ_SRC  := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 CORE_LIB := $(O)/libcore.a
 
+# Else make removes the objects of tests, each time by a long line.
+.PRECIOUS: $(O)/obj/%.o
 $(O)/obj/%.o: %.c Makefile | $$(GEN)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -c -o $@ $<

@@ -31,16 +31,21 @@ demo: ## install, build, and show the guestbook serve, write, restart and forget
 
 # ---- tests -----------------------------------------------------------------------------------
 BATS_SRC := $(sort $(wildcard tests/integration/*.bats))
-run_tests = DYNO=$(abspath $(O))/fault/dyno SLUGS=$(abspath $(O))/slugs \
+# The build directory from anywhere; abspath would take a blank in the path of the tree for its end.
+BUILT := $(if $(filter /%,$(O)),$(O),$(CURDIR)/$(O))
+run_tests = DYNO='$(BUILT)/fault/dyno' SLUGS='$(BUILT)/slugs' \
 	tests/run --unit $(UNIT_SRC:tests/unit/%.c=$(O)/fault/unit/%) \
 	--sanitized $(UNIT_SRC:tests/unit/%.c=$(O)/san/unit/%) --bats $(BATS_SRC)
 
+# What make says of a failed build scrolls away under that of another: its end says which it was.
+or_say = || { echo 'FAILED before any test: make $(1)' >&2; exit 1; }
+
 .PHONY: test-builds check check-long
 test-builds:
-	+$(Q)$(submake) deps
-	+$(Q)$(submake) all slugs
-	+$(Q)$(submake) O=$(O)/fault FAULT=1 all units
-	+$(Q)$(submake) O=$(O)/san SAN=1 units
+	+$(Q)$(submake) deps $(call or_say,deps)
+	+$(Q)$(submake) all slugs $(call or_say,all slugs)
+	+$(Q)$(submake) O=$(O)/fault FAULT=1 all units $(call or_say,O=$(O)/fault FAULT=1 all units)
+	+$(Q)$(submake) O=$(O)/san SAN=1 units $(call or_say,O=$(O)/san SAN=1 units)
 
 check: test-builds ## unit and integration tests; the last line is "N passed, N failed"
 	$(Q)$(run_tests)

@@ -31,7 +31,7 @@ static inline int fake_setup(void **state)
 
 	if (!fake)
 		return -1;
-	(void)str_fmt(fake->dir, sizeof(fake->dir), "/tmp/dyno-cgroup-XXXXXX");
+	(void)str_fmt(fake->dir, sizeof(fake->dir), "/tmp/dyno-test-cgroup.XXXXXX");
 	if (!mkdtemp(fake->dir))
 		return -1;
 	fake->fd = open(fake->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -173,6 +173,12 @@ static void live_spec(struct live *v, const struct live_case *c, const char *con
 	MUST(appspec_compile(&in, &v->arena, &v->spec, &v->err) == 0);
 }
 
+/* Known to whoever runs the case too, which may kill the monitor. */
+static const char *live_leaf_name(const char *base)
+{
+	return base + STRLEN("/tmp/");
+}
+
 /* Everything up to launch_start(), which the case calls when it has set what it wants. */
 static void live_make(struct live *v, const struct live_case *c, const char *const *argv)
 {
@@ -189,7 +195,7 @@ static void live_make(struct live *v, const struct live_case *c, const char *con
 	l->run_path = v->run;
 	l->rootless = c->rootless;
 	l->base = LIVE_BASE;
-	l->leaf_name = arena_fmt(&v->arena, "dyno-test-unit.%d", getpid());
+	l->leaf_name = live_leaf_name(v->base);
 }
 
 /* Until a message of that type; each one read is kept in @last. */
@@ -241,6 +247,22 @@ static void live_done(struct live *v)
 	arena_done(&v->arena);
 }
 
+/* What a killed monitor leaves: its group, when the last of the dyno is dead. Return: 0, -errno. */
+static int live_remove_leaf(const char *name)
+{
+	uint64_t until = clock_ms() + LIVE_MAX_MS;
+	struct cgroup_host cgroups;
+	int r;
+
+	if (cgroup_host_open(CGROUP_ROOT, &cgroups, NULL) < 0)
+		return 0;
+	do
+		r = cgroup_leaf_remove(&cgroups, name);
+	while (r == -EBUSY && clock_ms() < until);
+	cgroup_host_done(&cgroups);
+	return r;
+}
+
 typedef void (*live_fn)(struct live *v, const struct live_case *c);
 
 /* Runs a case in its process. Return: its exit status; LIVE_SKIP: it cannot be made here. */
@@ -264,7 +286,9 @@ static int live_run(const struct live_case *c, live_fn fn)
 	}
 	if (pid > 0 && waitpid(pid, &status, 0) == pid)
 		status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	if (path_remove_tree(tmp, v.base + STRLEN("/tmp/")) < 0)
+	if (!c->rootless && live_remove_leaf(live_leaf_name(v.base)) < 0)
+		return -1;
+	if (path_remove_tree(tmp, live_leaf_name(v.base)) < 0)
 		return -1;
 	return status;
 }

@@ -46,7 +46,7 @@
 
 enum who { WHO_ROOTLESS, WHO_DROPPED, _WHO_MAX };
 
-static char base[] = "/tmp/dyno-cage.XXXXXX";
+static char base[] = "/tmp/dyno-test-cage.XXXXXX";
 static int base_fd = -EBADF;
 static int target_fd = -EBADF;
 

@@ -34,7 +34,7 @@ static int set_up(void **state)
 {
 	static struct dirs d;
 
-	str_fmt(d.path, sizeof(d.path), "/tmp/dyno-copytree.XXXXXX");
+	str_fmt(d.path, sizeof(d.path), "/tmp/dyno-test-copytree.XXXXXX");
 	if (!mkdtemp(d.path))
 		return -1;
 	d.fd = open(d.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

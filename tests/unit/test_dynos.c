@@ -40,6 +40,9 @@
 #include "engine/statefile.h"
 #include "init/proto.h"
 
+/* Source: own choice: what takes this long hangs. */
+#define HANGS_MS 20000
+
 /* ---- the monitor ---------------------------------------------------------------------------- */
 
 /**
@@ -275,7 +278,7 @@ static int set_up(void **state)
 {
 	static struct fixture f;
 
-	str_fmt(f.path, sizeof(f.path), "/tmp/dyno-dynos.XXXXXX");
+	str_fmt(f.path, sizeof(f.path), "/tmp/dyno-test-dynos.XXXXXX");
 	if (!mkdtemp(f.path))
 		return -1;
 	f.fd = open(f.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -401,9 +404,9 @@ static void dyno_open__one_that_has_ended__said_how(void **state)
 static void dyno_open__monitor_without_a_socket_yet__waited_for(void **state)
 {
 	static const struct script slow = {
-		.state = "starting", .delay_ms = 300, .upper_fd = -EBADF};
+		.state = "starting", .delay_ms = 100, .upper_fd = -EBADF};
 	static const struct script never = {
-		.state = "starting", .delay_ms = 5000, .upper_fd = -EBADF};
+		.state = "starting", .delay_ms = 3 * HANGS_MS, .upper_fd = -EBADF};
 	struct fixture *f = *state;
 	struct dyno *dyno = NULL;
 	struct dyno_err err = {0};
@@ -417,7 +420,7 @@ static void dyno_open__monitor_without_a_socket_yet__waited_for(void **state)
 	start(f, &never);
 	began = clock_ms();
 	assert_int_equal(dyno_open(f->host, "shop", "web.1", &dyno, &err), -EAGAIN);
-	assert_true(clock_ms() - began < 4000);
+	assert_true(clock_ms() - began < HANGS_MS);
 	assert_int_equal(err.kind, ERR_MONITOR);
 	assert_non_null(strstr(err.hint, "being started"));
 }
@@ -434,7 +437,7 @@ static void dyno_open__monitor_that_was_killed__becomes_a_record(void **state)
 	finish(f, SIGKILL);
 	began = clock_ms();
 	assert_int_equal(dyno_open(f->host, "shop", "web.1", &dyno, &err), -ENOENT);
-	assert_true(clock_ms() - began < 1500);
+	assert_true(clock_ms() - began < HANGS_MS);
 	assert_int_equal(err.kind, ERR_NOT_FOUND);
 	assert_non_null(strstr(err.hint, "supervisor-lost"));
 }
@@ -553,7 +556,7 @@ static void dyno_signal__nonsense__refused(void **state)
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* Return: the next event or its absence, after at most ten seconds. */
+/* Return: the next event or its absence. */
 static int next_event(struct dyno *dyno, const char **ret)
 {
 	struct pollfd p = {.fd = dyno_event_fd(dyno, NULL), .events = POLLIN};
@@ -561,7 +564,7 @@ static int next_event(struct dyno *dyno, const char **ret)
 
 	assert_true(p.fd >= 0);
 	do {
-		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_int_equal(poll(&p, 1, HANGS_MS), 1);
 		r = dyno_event_next(dyno, ret, NULL);
 	} while (r == 0);
 	return r;
@@ -604,7 +607,9 @@ static void dyno_event_next__too_slow__told_how_many(void **state)
 	start(f, &script);
 	dyno = must_open(f);
 	assert_true(dyno_event_fd(dyno, NULL) >= 0);
-	(void)poll(NULL, 0, 300);
+	/* The flood is due; it came before the second answer if not before the first. */
+	(void)poll(NULL, 0, 20);
+	assert_int_equal(dyno_state(dyno, check_info, &f->monitor, NULL), 42);
 	assert_int_equal(dyno_state(dyno, check_info, &f->monitor, NULL), 42);
 	while ((r = dyno_event_next(dyno, &json, NULL)) == 1)
 		seen++;
@@ -651,9 +656,9 @@ static void dyno_wait__state__there_or_reached(void **state)
 	start(f, &script);
 	dyno = must_open(f);
 	assert_int_equal(next_event(dyno, &json), 1);
-	assert_int_equal(dyno_wait(dyno, "starting", 5000, &out, NULL), 0);
+	assert_int_equal(dyno_wait(dyno, "starting", HANGS_MS, &out, NULL), 0);
 	/* it is none for longer than a moment, and yet it was */
-	assert_int_equal(dyno_wait(dyno, "crashed", 5000, &out, NULL), 0);
+	assert_int_equal(dyno_wait(dyno, "crashed", HANGS_MS, &out, NULL), 0);
 	assert_int_equal(out.exit_code, 99);
 	assert_int_equal(dyno_wait(dyno, "down", 50, &out, &err), -ETIMEDOUT);
 	assert_int_equal(err.kind, ERR_TIMEOUT);

@@ -106,7 +106,7 @@ static int home_setup(void **state)
 {
 	static struct home home;
 
-	(void)str_fmt(home.path, sizeof(home.path), "/tmp/dyno-etc-XXXXXX");
+	(void)str_fmt(home.path, sizeof(home.path), "/tmp/dyno-test-etc.XXXXXX");
 	if (!mkdtemp(home.path))
 		return -1;
 	home.fd = open(home.path, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -219,7 +219,7 @@ static void fd_read_full__non_blocking__waits_once_begun(void **state)
 		_exit(write(p[1], "abcdefghij", 10) != 10);
 	}
 	begun = (struct pollfd){.fd = p[0], .events = POLLIN};
-	assert_int_equal(poll(&begun, 1, 5000), 1);
+	assert_int_equal(poll(&begun, 1, 20000), 1);
 	assert_int_equal(fd_read_full(p[0], back, sizeof(back)), sizeof(back));
 	assert_memory_equal(back, "0123456789abcdefghij", sizeof(back));
 	wait_child(writer);

@@ -30,6 +30,8 @@
 #define DYNOS_MAX 4
 /* Statuses of the process that runs the foreground when it returned an error. */
 #define RETURNED_ERROR 77
+/* Source: own choice: what takes this long hangs. */
+#define HANGS_MS 20000
 
 enum how {
 	NONE,
@@ -53,7 +55,7 @@ struct shared {
 		int exit_code;
 		int pid;
 		bool ended;
-		bool told_now;
+		bool waited_for; /* the foreground knows its outcome */
 	} dynos[DYNOS_MAX];
 };
 
@@ -104,13 +106,14 @@ static _noreturn_ void monitor(int i, int fd, int log_fd, int keep_fd)
 	sigaddset(&mask, SIGPIPE);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	sockets[i] = fd;
+	shared->dynos[i].pid = getpid();
 	say(log_fd, i, "hi");
 	set_state(i, "up", "", -1);
 	(void)!write(fd, "u", 1);
 	if (hows[i] == GONE_SOON)
 		end(i, log_fd, "crashed", "exit", 9);
 	if (hows[i] == CRASHES || hows[i] == COMPLETES || hows[i] == VANISHES) {
-		(void)poll(NULL, 0, 200);
+		(void)poll(NULL, 0, 50);
 		if (hows[i] == COMPLETES)
 			end(i, log_fd, "complete", "exit", 0);
 		end(i, log_fd, "crashed", "exit", 7);
@@ -135,9 +138,7 @@ static void spawn(int i, const struct dyno_start_opts *opts)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		_exit(99);
 
-	pid_t pid = fork();
-
-	if (pid == 0) {
+	if (fork() == 0) {
 		int log_fd = dup(opts->log_fd), keep_fd = dup(opts->keep_fd), fd = dup(sv[1]);
 
 		/* What execve would close, above all the other end of the pipe that keeps it. */
@@ -147,7 +148,6 @@ static void spawn(int i, const struct dyno_start_opts *opts)
 		}
 		monitor(i, fd, log_fd, keep_fd);
 	}
-	shared->dynos[i].pid = pid;
 	(void)close(sv[1]);
 	sockets[i] = sv[0];
 }
@@ -170,7 +170,9 @@ int dyno_start(struct dyno_host *host, const struct dyno_start_opts *opts, dyno_
 		fn(data, "app", name, hows[i] == THERE ? DYNO_THERE : DYNO_STARTED);
 		n += hows[i] != THERE;
 	}
-	(void)poll(NULL, 0, 100); /* all have begun */
+	for (int i = 0; i < DYNOS_MAX && hows[i]; i++)
+		while (hows[i] == GONE_SOON && !shared->dynos[i].ended)
+			(void)poll(NULL, 0, 1);
 	return n;
 }
 
@@ -253,6 +255,7 @@ int dyno_wait(struct dyno *dyno, const char *state, uint64_t timeout_ms, struct 
 	      struct dyno_err *err)
 {
 	assert(!state && timeout_ms > 0);
+	shared->dynos[dyno->i].waited_for = true;
 	if (hows[dyno->i] == VANISHES)
 		return err_set(err, ERR_MONITOR, EPIPE, "wait for it");
 	*ret = (struct dyno_outcome){.exit_code = shared->dynos[dyno->i].exit_code,
@@ -273,6 +276,16 @@ struct result {
 	int status;
 	char out[4096];
 	char err[4096];
+};
+
+/* The foreground, and its output so far. */
+struct front {
+	pid_t pid;
+	struct {
+		int fd;
+		size_t len;
+		char text[4096];
+	} said[2]; /* standard output and error */
 };
 
 static _noreturn_ void run(const int *out, const int *errors, const struct foreground_plan *plan)
@@ -307,40 +320,52 @@ static void reap(void)
 	assert_int_equal(errno, ECHILD);
 }
 
-/* The foreground with the signals, the first when every dyno has said hi, the rest after it. */
-static void foreground(const enum how *how, const struct foreground_plan *plan, const int *signals,
-		       size_t n_signals, struct result *ret)
+static void begin(const enum how *how, const struct foreground_plan *plan, struct front *ret)
 {
-	int out[2], errors[2], status = 0;
-	ssize_t n;
+	int out[2], errors[2];
 
 	memset(shared, 0, sizeof(*shared));
+	memset(ret, 0, sizeof(*ret));
 	memcpy(hows, how, sizeof(hows));
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
-
-	pid_t pid = fork();
-
-	if (pid == 0)
+	ret->pid = fork();
+	if (ret->pid == 0)
 		run(out, errors, plan);
 	(void)close(out[1]);
 	(void)close(errors[1]);
-	for (size_t i = 0; i < n_signals; i++) {
-		(void)poll(NULL, 0, 400);
-		assert_int_equal(kill(pid, signals[i]), 0);
-	}
-	n = fd_read_full(out[0], ret->out, sizeof(ret->out) - 1);
-	assert_true(n >= 0);
-	ret->out[n] = '\0';
-	n = fd_read_full(errors[0], ret->err, sizeof(ret->err) - 1);
-	assert_true(n >= 0);
-	ret->err[n] = '\0';
-	(void)close(out[0]);
-	(void)close(errors[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	ret->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	reap();
+	ret->said[0].fd = out[0];
+	ret->said[1].fd = errors[0];
 }
+
+/* Reads what comes next, for 10 ms at most. Return: 0 when both ends are closed. */
+static int hear(struct front *f)
+{
+	struct pollfd fds[] = {{.fd = f->said[0].fd, .events = POLLIN},
+			       {.fd = f->said[1].fd, .events = POLLIN}};
+
+	assert_true(poll(fds, ARRAY_SIZE(fds), 10) >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		size_t room = sizeof(f->said[i].text) - 1 - f->said[i].len;
+		ssize_t n;
+
+		if (!fds[i].revents)
+			continue;
+		n = read(f->said[i].fd, f->said[i].text + f->said[i].len, room);
+		assert_true(n >= 0);
+		f->said[i].len += (size_t)n;
+		if (n == 0)
+			close_fdp(&f->said[i].fd);
+	}
+	return f->said[0].fd >= 0 || f->said[1].fd >= 0;
+}
+
+#define hear_until(f, condition)                                       \
+	do {                                                           \
+		for (unsigned int turns = 0; !(condition); turns++) {  \
+			assert_true(turns < HANGS_MS / 10 && hear(f)); \
+		}                                                      \
+	} while (0)
 
 static size_t count(const char *text, const char *word)
 {
@@ -349,6 +374,59 @@ static size_t count(const char *text, const char *word)
 	for (; (text = strstr(text, word)); text++)
 		n++;
 	return n;
+}
+
+/* Whether the dynos are as a case wants them when its first signal comes. */
+static bool is_settled(const struct front *f)
+{
+	size_t his = 0;
+	bool fails = false;
+
+	for (int i = 0; i < DYNOS_MAX && hows[i]; i++) {
+		if (hows[i] == CRASHES && !shared->dynos[i].waited_for)
+			return false;
+		his += hows[i] != THERE && hows[i] != FAILS;
+		fails |= hows[i] == FAILS;
+	}
+	return count(f->said[0].text, "hi\n") + count(f->said[0].text, "\"hi\"") >= his &&
+	       (!fails || strstr(f->said[1].text, "stopping"));
+}
+
+/* Whether the first signal has done all that it can. */
+static bool is_stopping(const struct front *f)
+{
+	for (int i = 0; i < DYNOS_MAX && hows[i]; i++)
+		if (hows[i] == LIVES && !shared->dynos[i].waited_for)
+			return false;
+	return strstr(f->said[1].text, "stopping") != NULL;
+}
+
+/* Until it has ended. */
+static void finish(struct front *f, struct result *ret)
+{
+	int status = 0;
+
+	for (unsigned int turns = 0; hear(f); turns++)
+		assert_true(turns < HANGS_MS / 10);
+	memcpy(ret->out, f->said[0].text, sizeof(ret->out));
+	memcpy(ret->err, f->said[1].text, sizeof(ret->err));
+	assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
+	ret->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	reap();
+}
+
+/* The foreground with the signals, each when the one before has been obeyed. */
+static void foreground(const enum how *how, const struct foreground_plan *plan, const int *signals,
+		       size_t n_signals, struct result *ret)
+{
+	struct front f;
+
+	begin(how, plan, &f);
+	for (size_t i = 0; i < n_signals; i++) {
+		hear_until(&f, i == 0 ? is_settled(&f) : is_stopping(&f));
+		assert_int_equal(kill(f.pid, signals[i]), 0);
+	}
+	finish(&f, ret);
 }
 
 static void foreground_start__ends__give_status_and_every_line(void **state)
@@ -397,35 +475,27 @@ static void foreground_start__third_signal__does_not_wait(void **state)
 {
 	static const enum how how[DYNOS_MAX] = {DEAF};
 	static const struct foreground_plan plan = {.view = {.form = LOGVIEW_RECORD}};
-	int out[2], errors[2], status;
+	struct front f;
+	int status;
 
 	/* A monitor that does not answer: it is stopped as a process. */
 	(void)state;
-	memset(shared, 0, sizeof(*shared));
-	memcpy(hows, how, sizeof(hows));
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
-
-	pid_t pid = fork();
-
-	if (pid == 0)
-		run(out, errors, &plan);
-	(void)close(errors[1]);
-	(void)close(out[1]);
-	(void)poll(NULL, 0, 400);
+	begin(how, &plan, &f);
+	hear_until(&f, is_settled(&f));
 	assert_true(shared->dynos[0].pid > 0);
 	assert_int_equal(kill(shared->dynos[0].pid, SIGSTOP), 0);
-	for (int i = 0; i < 3; i++) {
-		assert_int_equal(kill(pid, SIGINT), 0);
-		(void)poll(NULL, 0, 200);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(kill(f.pid, SIGINT), 0);
+	hear_until(&f, strstr(f.said[1].text, "stopping"));
+	assert_int_equal(kill(f.pid, SIGINT), 0);
+	hear_until(&f, strstr(f.said[1].text, "ending 1 dyno"));
+	assert_int_equal(kill(f.pid, SIGINT), 0);
+	assert_int_equal(waitpid(f.pid, &status, 0), f.pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 128 + SIGINT);
 	assert_int_equal(kill(shared->dynos[0].pid, SIGKILL), 0);
 	reap();
-	(void)close(out[0]);
-	(void)close(errors[0]);
+	close_fdp(&f.said[0].fd);
+	close_fdp(&f.said[1].fd);
 }
 
 static void foreground_start__quiet_and_json__show_what_was_asked_for(void **state)
@@ -447,26 +517,14 @@ static void foreground_start__reader_has_gone__stops_the_dynos(void **state)
 {
 	static const enum how how[DYNOS_MAX] = {LIVES, LIVES};
 	static const struct foreground_plan plan = {.view = {.form = LOGVIEW_RECORD}};
-	int out[2], errors[2], status;
+	struct result result;
+	struct front f;
 
 	(void)state;
-	memset(shared, 0, sizeof(*shared));
-	memcpy(hows, how, sizeof(hows));
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(errors, O_CLOEXEC), 0);
-
-	pid_t pid = fork();
-
-	if (pid == 0)
-		run(out, errors, &plan);
-	(void)close(errors[1]);
-	(void)close(out[1]);
-	(void)close(out[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	reap();
-	(void)close(errors[0]);
+	begin(how, &plan, &f);
+	close_fdp(&f.said[0].fd);
+	finish(&f, &result);
+	assert_int_equal(result.status, 0);
 }
 
 static void foreground_start__pid_file__is_there_meanwhile(void **state)

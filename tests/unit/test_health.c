@@ -111,12 +111,12 @@ static void run_for(struct fixture *f, uint64_t ms)
 
 /* On a busy machine questions come later than they should: what must happen is waited for, and only
  * what must not is looked for during a time. */
-#define run_until(f, condition)                                                                    \
-	do {                                                                                       \
-		for (unsigned int turns = 0; !(condition); turns++) {                              \
-			assert_true(turns < HAPPENS_MS / TURN_MS);                                 \
-			run_for(f, TURN_MS);                                                       \
-		}                                                                                  \
+#define run_until(f, condition)                                       \
+	do {                                                          \
+		for (unsigned int turns = 0; !(condition); turns++) { \
+			assert_true(turns < HAPPENS_MS / TURN_MS);    \
+			run_for(f, TURN_MS);                          \
+		}                                                     \
 	} while (0)
 
 /* ---- an app --------------------------------------------------------------------------------- */
@@ -622,6 +622,15 @@ static void live_run_for(struct live_checks *c, uint64_t ms)
 	MUST(loop_run(&c->loop) == 0);
 }
 
+/* As run_until(). */
+#define live_run_until(c, condition)                                  \
+	do {                                                          \
+		for (unsigned int turns = 0; !(condition); turns++) { \
+			MUST(turns < LIVE_MAX_MS / 10);               \
+			live_run_for(c, 10);                          \
+		}                                                     \
+	} while (0)
+
 static void end_dyno(struct live *v)
 {
 	int status;
@@ -660,13 +669,17 @@ static void live_commands(struct live *v, const struct live_case *lc)
 			&c, v,
 			(struct health_plan){.kind = HEALTH_EXEC, .command = commands[i].command});
 		health_start(&c.health, &v->launch, 0, live_env);
-		for (int n = 0; n < 200 && c.told == 0 && (n < 15 || c.health.busy); n++)
-			live_run_for(&c, 10);
+		if (!commands[i].cause) {
+			/* It is asked, and the answer is no reason to tell. */
+			live_run_until(&c, c.health.busy);
+			live_run_until(&c, !c.health.busy);
+		} else {
+			live_run_until(&c, c.told > 0);
+		}
 		health_stop(&c.health);
 		MUST((c.told > 0) == (commands[i].cause != NULL));
 		MUST(!commands[i].cause || str_eq(c.cause, commands[i].cause));
-		for (int n = 0; n < 200 && c.health.join.pidfd >= 0; n++)
-			live_run_for(&c, 10);
+		live_run_until(&c, c.health.join.pidfd < 0);
 		MUST(count_fds() == fds);
 	}
 	end_dyno(v);
@@ -709,7 +722,6 @@ static bool runs(const struct live *v, const char *name)
 static void live_hanging(struct live *v, const struct live_case *lc)
 {
 	struct live_checks c;
-	uint64_t began;
 
 	live_make(v, lc, argv_sleep);
 	live_start(v);
@@ -719,15 +731,12 @@ static void live_hanging(struct live *v, const struct live_case *lc)
 					 .command = "trap '' TERM HUP INT; exec -a x tail -f "
 						    "/dev/null | tail -f /dev/null"});
 	health_start(&c.health, &v->launch, 0, live_env);
-	began = clock_ms();
-	live_run_for(&c, 700);
-	MUST(c.told == 0 && c.health.busy && runs(v, "tail"));
-	while (c.told == 0 && clock_ms() - began < LIVE_MAX_MS)
-		live_run_for(&c, 10);
+	/* Where it has come to nothing within its time, another one is asked for. */
+	live_run_until(&c, c.health.busy && runs(v, "tail"));
+	live_run_until(&c, c.told > 0);
 	health_stop(&c.health);
 	MUST(str_eq(c.cause, "the command has not ended within 1 second"));
-	live_run_for(&c, 50);
-	MUST(c.health.join.pidfd < 0 && !runs(v, "tail"));
+	live_run_until(&c, c.health.join.pidfd < 0 && !runs(v, "tail"));
 	end_dyno(v);
 }
 
@@ -748,12 +757,10 @@ static void live_stopped(struct live *v, const struct live_case *lc)
 		    (struct health_plan){
 			    .kind = HEALTH_EXEC, .timeout_ms = 500, .command = "kill -STOP $$"});
 	health_start(&c.health, &v->launch, 0, live_env);
-	for (int n = 0; n < 1000 && c.told == 0; n++)
-		live_run_for(&c, 10);
+	live_run_until(&c, c.told > 0);
 	MUST(c.told == 1);
 	health_stop(&c.health);
-	live_run_for(&c, 50);
-	MUST(c.health.join.pidfd < 0);
+	live_run_until(&c, c.health.join.pidfd < 0);
 	end_dyno(v);
 }
 
@@ -770,23 +777,19 @@ static void live_ending(struct live *v, const struct live_case *lc)
 
 	live_make(v, lc, argv_sleep);
 	live_start(v);
-	live_checks(&c, v, (struct health_plan){.kind = HEALTH_EXEC, .command = "sleep 100"});
+	live_checks(&c, v,
+		    (struct health_plan){.kind = HEALTH_EXEC, .command = "tail -f /dev/null"});
 	health_start(&c.health, &v->launch, 0, live_env);
-	while (!c.health.busy)
-		live_run_for(&c, 10);
-	live_run_for(&c, 100);
+	live_run_until(&c, c.health.busy && runs(v, "tail"));
+	live_run_for(&c, 10);
 	MUST(launch_kill(&v->launch) == 0);
-	while (c.told == 0)
-		live_run_for(&c, 10);
+	live_run_until(&c, c.told > 0);
 	MUST(str_eq(c.cause, "the command ended with status 137"));
 	/* There is no dyno to join any more: that is an answer too. */
 	c.told = 0;
-	while (c.told == 0 && !c.health.failures)
-		live_run_for(&c, 10);
-	live_run_for(&c, 50);
+	live_run_until(&c, strstr(c.health.cause, "ending"));
 	health_stop(&c.health);
-	MUST(strstr(c.health.cause, "ending") != NULL);
-	MUST(c.health.join.pidfd < 0);
+	live_run_until(&c, c.health.join.pidfd < 0);
 	end_dyno(v);
 }
 
@@ -810,13 +813,10 @@ static void live_full_loop(struct live *v, const struct live_case *lc)
 		MUST(loop_add(&c.loop, ends[i][0], POLLIN, on_never, NULL) == 0);
 	}
 	health_start(&c.health, &v->launch, 0, live_env);
-	while (c.told == 0)
-		live_run_for(&c, 10);
+	live_run_until(&c, c.told > 0);
 	health_stop(&c.health);
 	MUST(strstr(c.cause, "watch the command") != NULL);
-	for (int n = 0; n < 200 && c.health.join.pidfd >= 0; n++)
-		live_run_for(&c, 10);
-	MUST(c.health.join.pidfd < 0);
+	live_run_until(&c, c.health.join.pidfd < 0);
 	end_dyno(v);
 }
 
@@ -851,15 +851,14 @@ static void live_network(struct live *v, const struct live_case *lc)
 			(struct health_plan){.kind = http ? HEALTH_HTTP : HEALTH_TCP, .path = "/"});
 		health_start(&c.health, &v->launch, 5000, live_env);
 		/* The app needs its time; then it is well for good. */
-		for (int n = 0; n < 500 && (n < 5 || c.health.failures > 0 || c.health.busy); n++)
+		for (int n = 0; n < 2000 && (n < 5 || c.health.failures > 0 || c.health.busy); n++)
 			live_run_for(&c, 10);
 		MUST(c.health.failures == 0);
 		health_stop(&c.health);
 	}
 	health_start(&c.health, &v->launch, 5001, live_env);
 	c.told = 0;
-	for (int n = 0; n < 500 && c.told == 0; n++)
-		live_run_for(&c, 10);
+	live_run_until(&c, c.told > 0);
 	MUST(str_eq(c.cause, "connect to 127.0.0.1:5001: connection refused"));
 	health_stop(&c.health);
 	MUST(count_fds() == fds);
@@ -867,8 +866,7 @@ static void live_network(struct live *v, const struct live_case *lc)
 	close_fdp(&v->launch.listen_fd);
 	health_start(&c.health, &v->launch, 5000, live_env);
 	c.told = 0;
-	for (int n = 0; n < 500 && c.told == 0; n++)
-		live_run_for(&c, 10);
+	live_run_until(&c, c.told > 0);
 	MUST(str_eq(c.cause, "connect to 127.0.0.1:5000: network is unreachable"));
 	health_stop(&c.health);
 	end_dyno(v);

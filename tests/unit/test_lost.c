@@ -469,7 +469,7 @@ static void lost_bury__scratch__its_own_goes(void **state)
 }
 
 /* How long the process outlives its monitor: more than the removal of a group waits by itself. */
-#define LINGER_MS 400
+#define LINGER_MS (CGROUP_REMOVE_MS + 50)
 
 /*
  * The monitor's child, in the control group.  It ends some time after its lifeline, as one does that

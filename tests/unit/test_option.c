@@ -737,7 +737,7 @@ static void progress_format__any_width__is_never_exceeded(void **state)
 
 /* ---- outfile ----------------------------------------------------------------------------------*/
 
-#define SCRATCH_TEMPLATE "/tmp/dyno-outfile.XXXXXX"
+#define SCRATCH_TEMPLATE "/tmp/dyno-test-outfile.XXXXXX"
 static char scratch_dir[] = SCRATCH_TEMPLATE;
 
 static int make_dir(void **state)

@@ -64,7 +64,7 @@ static int set_up(void **state)
 		.held_open = -EBADF,
 	};
 	loop_init(&f.loop);
-	str_fmt(f.dir, sizeof(f.dir), "/tmp/dyno-output.XXXXXX");
+	str_fmt(f.dir, sizeof(f.dir), "/tmp/dyno-test-output.XXXXXX");
 	*state = &f;
 	return mkdtemp(f.dir) && store_open(f.dir, &f.store, &f.err) == 0 ? 0 : -1;
 }
@@ -675,7 +675,7 @@ static void output_drain__pipe_is_kept_open__ends_at_the_limit(void **state)
 	print(f->held_open, "done\nunfinished");
 	began = clock_ms();
 	output_drain(&f->output, 50);
-	assert_in_range(clock_ms() - began, 50, 1000);
+	assert_in_range(clock_ms() - began, 50, 20000);
 	assert_int_equal(f->output.stream[0].fd, -EBADF);
 	assert_lines(f, want, ARRAY_SIZE(want));
 }

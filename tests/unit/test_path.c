@@ -787,7 +787,7 @@ static unsigned int supervise(const struct dir *d, int pidfd, int listener, unsi
 		struct seccomp_notif req = {0};
 		struct seccomp_notif_resp resp = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
 
-		assert_true(poll(p, ARRAY_SIZE(p), 10000) >= 1);
+		assert_true(poll(p, ARRAY_SIZE(p), 20000) >= 1);
 		if (!(p[0].revents & POLLIN))
 			return seen; /* the supervised process has ended */
 		assert_int_equal(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &req), 0);

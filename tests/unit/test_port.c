@@ -44,7 +44,7 @@ static int setup(void **state)
 
 	if (!run)
 		return -1;
-	(void)str_fmt(run->path, sizeof(run->path), "/tmp/dyno-port-XXXXXX");
+	(void)str_fmt(run->path, sizeof(run->path), "/tmp/dyno-test-port.XXXXXX");
 	if (!mkdtemp(run->path))
 		return -1;
 	run->fd = open(run->path, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -199,7 +199,7 @@ static ino_t mount_namespace(void)
  * around (fallback) or what to do. */
 static void run__every_probe__complete_report_and_no_trace(void **state)
 {
-	char dir[] = "/tmp/dyno-probe-XXXXXX";
+	char dir[] = "/tmp/dyno-test-probe.XXXXXX";
 	char data[64];
 	struct probe_ctx ctx = {.run_dir = dir, .data_dir = data};
 	ino_t ns = mount_namespace();

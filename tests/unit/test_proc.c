@@ -338,7 +338,7 @@ static void proc_spawn__parent_killed__child_dies_too(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	gone = (struct pollfd){.fd = p[0], .events = POLLIN};
-	assert_int_equal(poll(&gone, 1, 5000), 1);
+	assert_int_equal(poll(&gone, 1, 20000), 1);
 	assert_int_equal(read(p[0], &c, 1), 0);
 	close_fdp(&p[0]);
 }

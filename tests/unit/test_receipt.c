@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/errclass.h"
@@ -34,6 +35,21 @@
 		if (!(cond))      \
 			_exit(1); \
 	} while (0)
+
+/* Time passes only as a case wants it: by so many milliseconds with each look at the clock. */
+static unsigned int ms_per_look;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	static unsigned int now_ms = 1000;
+
+	(void)clock;
+	now_ms += ms_per_look;
+	*ret = (struct timespec){.tv_sec = now_ms / 1000, .tv_nsec = now_ms % 1000 * 1000000L};
+	return 0;
+}
 
 struct fixture {
 	char dir[64];
@@ -257,6 +273,24 @@ static void receipt_take__more_changes_than_are_told__at_least(void **state)
 	assert_string_equal(l.last, "unread");
 }
 
+static void receipt_take__walk_takes_too_long__at_least(void **state)
+{
+	struct fixture *f = *state;
+	struct receipt receipt;
+	char name[32];
+
+	for (unsigned int i = 0; i < RECEIPT_MAX_MS; i++) {
+		str_fmt(name, sizeof(name), "%u", i);
+		assert_int_equal(mknodat(f->upper_fd, name, S_IFREG | 0600, 0), 0);
+	}
+	ms_per_look = 1;
+	assert_int_equal(take(f, &receipt), 0);
+	ms_per_look = 0;
+	assert_true(receipt.cut);
+	assert_in_range(receipt.totals.files, RECEIPT_MAX_MS / 2, RECEIPT_MAX_MS - 1);
+	assert_int_equal(read_back(f, &receipt, NULL).more, 1);
+}
+
 static void receipt_take__list_too_long__sum_is_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -471,6 +505,7 @@ int main(void)
 		TEST(receipt_take__odd_names__read_back_as_they_were),
 		TEST(receipt_take__twice_at_once__two_manifests),
 		TEST(receipt_take__more_changes_than_are_told__at_least),
+		TEST(receipt_take__walk_takes_too_long__at_least),
 		TEST(receipt_take__list_too_long__sum_is_whole),
 		TEST(receipt_take__a_source_that_is_none__what_came_before),
 		TEST(receipt_take__records_cannot_be_made__sum_alone),

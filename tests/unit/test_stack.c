@@ -52,7 +52,7 @@ static int set_up(void **state)
 
 	assert_non_null(f);
 	(void)umask(022);
-	(void)str_fmt(f->dir, sizeof(f->dir), "/tmp/dyno-stack-test.XXXXXX");
+	(void)str_fmt(f->dir, sizeof(f->dir), "/tmp/dyno-test-stack.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(path_mkdir_p(fd, "host/usr/bin", 0755), 0);

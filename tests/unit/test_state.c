@@ -34,7 +34,7 @@ static int set_up(void **state)
 {
 	static struct fixture f;
 
-	str_fmt(f.dir, sizeof(f.dir), "/tmp/dyno-state.XXXXXX");
+	str_fmt(f.dir, sizeof(f.dir), "/tmp/dyno-test-state.XXXXXX");
 	if (!mkdtemp(f.dir))
 		return -1;
 	f.run_fd = open(f.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -92,7 +92,7 @@ static int set_up(void **state)
 
 	assert_non_null(f);
 	f->store = STORE_INIT;
-	(void)str_fmt(f->dir, sizeof(f->dir), "/tmp/dyno-store-test.XXXXXX");
+	(void)str_fmt(f->dir, sizeof(f->dir), "/tmp/dyno-test-store.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	(void)str_fmt(f->data, sizeof(f->data), "%s/data", f->dir);
 	(void)str_fmt(f->slug, sizeof(f->slug), "%s/slug.tar", f->dir);

@@ -160,7 +160,7 @@ static int set_up(void **state)
 
 	assert_non_null(f);
 	(void)umask(0);
-	(void)str_fmt(f->dir, sizeof(f->dir), "/tmp/dyno-unpack-test.XXXXXX");
+	(void)str_fmt(f->dir, sizeof(f->dir), "/tmp/dyno-test-unpack.XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(mkdirat(f->dir_fd, "root", 0700), 0);
