@@ -239,6 +239,7 @@ struct dyno_timing {
  * @io_max: limits of devices: "DEVICE:rbps=10M,wbps=10M,riops=100,wiops=100"
  * @cpu_view: how many CPUs it is shown: "host", or "quota"
  * @require_limits: refuse to start where a limit cannot be set; else that is a warning
+ * @log_metrics: log load and memory about every 20 s, see `dyno-run`(1)
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
  *       from starting to up"; may be NULL
@@ -305,6 +306,7 @@ struct dyno_run_opts {
 	const char *shm_size;
 	const char *cpu_view;
 	int require_limits;
+	int log_metrics;
 	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *data;

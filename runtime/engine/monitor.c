@@ -762,6 +762,9 @@ static int run(struct monitor *m)
 		return r;
 	for (size_t i = 0; i < filter->n_warnings; i++)
 		tell_warning(m, filter->warnings[i]);
+	r = metrics_start(m);
+	if (r < 0)
+		return r;
 	d = sup_start(&m->sup, clock_ms(), chance());
 	obey(m, &d);
 	mon_settle(m);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
- * decisions do), monitor_look.c (who listens), monitor_mem.c (memory), monitor_stats.c (what it
- * uses), monitor_tell.c (lines, events, the state file, records) and monitor_ctl.c (requests from
+ * decisions do), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
+ * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records) and monitor_ctl.c (requests from
  * outside).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
@@ -17,6 +17,7 @@
 #include "engine/output.h"
 #include "engine/statefile.h"
 #include "model/lines.h"
+#include "model/metrics.h"
 #include "model/supervise.h"
 
 /* Processes that were put into the dyno from outside, at once. Source: own choice */
@@ -105,6 +106,19 @@ struct monitor_exec {
 };
 
 /**
+ * struct monitor_metrics - what --log-metrics counts.
+ * @timer: of the loop
+ * @gen: the start that it is of
+ * @ticks: how often it was counted
+ */
+struct monitor_metrics {
+	int timer;
+	uint32_t gen;
+	unsigned int ticks;
+	struct metrics_load load;
+};
+
+/**
  * struct monitor - see monitor.h.
  * @slots: up to two generations, in no order
  * @last: of the last end
@@ -124,6 +138,7 @@ struct monitor {
 	struct health_plan health_plan;
 	struct health health;
 	struct monitor_exec execs[MONITOR_EXECS_MAX];
+	struct monitor_metrics metrics;
 	int sup_timer;
 	bool reported;
 	bool ran;
@@ -198,6 +213,9 @@ void mem_inspect(const struct slot *slot, struct sbuf *b);
 
 /* ---- monitor_tell.c ---- */
 
+/** tell_log() - a line of the log alone. @text: without newline */
+void tell_log(struct monitor *m, const char *text);
+
 /** tell_line() - one line of the platform, and its event. */
 void tell_line(struct monitor *m, enum line_id id, const struct line_args *args);
 
@@ -239,6 +257,16 @@ void tell_state_file(struct monitor *m);
 
 /** tell_stats() - what the front generation uses and may use, as JSON; see engine/stats.h. */
 void tell_stats(struct monitor *m, struct sbuf *b);
+
+/** mon_running() - the front generation, launched and not waited for: the numbers of its processes
+ * are its own. NULL: there is none. */
+struct slot *mon_running(struct monitor *m);
+
+/* ---- monitor_metrics.c ---- */
+
+/** metrics_start() - log load and memory from now on, where that is asked for.
+ * Return: 0; -ENOSPC: no timer left. */
+int metrics_start(struct monitor *m);
 
 /* ---- monitor_ctl.c ---- */
 

@@ -20,17 +20,16 @@ static void take_limits(const struct limits *limits, struct dyno_stats *stats)
 		stats->cpu_period_usec = SIZE_CPU_PERIOD_USEC;
 }
 
-/* Launched, and not waited for: the numbers of its processes are its own. */
-static const struct slot *running(struct monitor *m)
+struct slot *mon_running(struct monitor *m)
 {
-	const struct slot *slot = mon_front(m);
+	struct slot *slot = mon_front(m);
 
 	return slot && slot->started && !slot->gone && m->sup.front.live ? slot : NULL;
 }
 
 void tell_stats(struct monitor *m, struct sbuf *b)
 {
-	const struct slot *slot = running(m);
+	const struct slot *slot = mon_running(m);
 	struct dyno_stats stats;
 
 	statfields_clear(&stats);

@@ -72,7 +72,7 @@ static void end(struct monitor *m, struct sbuf *b)
 
 /* ---- lines ---------------------------------------------------------------------------------- */
 
-static void log_line(struct monitor *m, const char *text)
+void tell_log(struct monitor *m, const char *text)
 {
 	const char *dyno = m->app->place.dyno;
 
@@ -88,7 +88,7 @@ void tell_line(struct monitor *m, enum line_id id, const struct line_args *args)
 	_cleanup_sbuf_ struct sbuf b = {0};
 
 	(void)line_format(id, args, text, sizeof(text)); /* a longer one is cut, as any record */
-	log_line(m, text);
+	tell_log(m, text);
 	if (id == LINE_STATE || !is_heard(m))
 		return;
 	begin(m, &b, "line");

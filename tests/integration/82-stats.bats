@@ -163,3 +163,29 @@ counts() { [ "$PROFILE" != rootless ]; }
 	run -0 as_user env TERM=xterm python3 - "$DYNO" <"$TOP/tests/helpers/stats-screen.py"
 	run -0 as_user env TERM=dumb python3 - --once "$DYNO" <"$TOP/tests/helpers/stats-screen.py"
 }
+
+# C10.9
+@test "with --log-metrics load and memory are logged in the platform's form, without it nothing is" {
+	begin_app shop --log-metrics -- 'worker: while :; do :; done'
+	begin_app blog -- "$SLEEPER"
+	if ! counts; then
+		wait_for 20 grep -rqF 'heroku[worker.1]: Warning: no metrics are logged: there is no control group to count by' \
+			"$DYNO_CFG_DATA_DIR/logs"
+		run ! grep -rF 'sample#' "$DYNO_CFG_DATA_DIR/logs"
+		return
+	fi
+	# the first tells of what ran after 5 s; on a machine that had not got so far, the next one does
+	wait_for 60 grep -rqE 'sample#load_avg_1m=(0[.]0[1-9]|0[.][1-9]|[1-9])' "$DYNO_CFG_DATA_DIR/logs"
+	wait_for 20 grep -rq 'sample#memory_quota' "$DYNO_CFG_DATA_DIR/logs"
+	run -0 grep -rh 'sample#' "$DYNO_CFG_DATA_DIR/logs"
+	id='[^ ]+ heroku\[worker[.]1\]: source=worker[.]1 dyno=heroku[.][0-9]+[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}'
+	n='[0-9]+[.][0-9]{2}'
+	load="^$id sample#load_avg_1m=$n sample#load_avg_5m=$n sample#load_avg_15m=$n\$"
+	[[ ${lines[0]} =~ $load ]] || lib_seen "the line of load"
+	memory="^$id sample#memory_total=${n}MB sample#memory_rss=${n}MB sample#memory_cache=${n}MB sample#memory_swap=${n}MB sample#memory_pgpgin=[0-9]+pages sample#memory_pgpgout=[0-9]+pages sample#memory_quota=512[.]00MB\$"
+	[[ ${lines[1]} =~ $memory ]] || lib_seen "the line of memory"
+	uuid=$(dyno inspect shop/worker.1 | jq -r '.starts[0].hostname')
+	[[ ${lines[0]} == *".$uuid "* && ${lines[1]} == *".$uuid "* ]] || lib_seen "this start"
+	assert_no_line sleeper
+	[ "$(dyno events --json shop/ | grep -c sample)" -eq 0 ]
+}

@@ -64,7 +64,7 @@ static const char every_key[] =
 	"\"env\":{\"B\":\"\xc3\xa9 \\\"q\\\"\",\"A\":\"\",\"C\":\"x=y\\n\"},"
 	"\"env_files\":[\"/etc/shop.env\",\"b\"],\"scratch\":\"disk\","
 	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\",\"port\":65535,"
-	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"boot_timeout_ms\":90000,"
+	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_metrics\":true,\"boot_timeout_ms\":90000,"
 	"\"grace_ms\":10000,\"restart\":\"on-failure\",\"exit_0\":\"complete\","
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
 	"\"stop_signal\":\"INT\",\"stop_scope\":\"main\",\"health\":\"http:/ok\","
@@ -139,6 +139,7 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->health_threshold, 4);
 	assert_string_equal(d->seccomp, "/etc/shop.json");
 	assert_int_equal(d->seccomp_log, 1);
+	assert_int_equal(d->log_metrics, 1);
 	assert_int_equal(d->no_receipt, 1);
 	assert_int_equal(d->read_only, 1);
 	assert_int_equal(d->n_writable, 2);
