@@ -237,6 +237,7 @@ struct dyno_timing {
  * @memory, @memory_hard, @swap, @cpus, @cpu_weight, @cpuset, @pids, @io_weight, @nofile, @shm_size:
  *       limits in place of the size's, as text: "512M", "1.5", "0-3", "none"; see dyno-run(1)
  * @io_max: limits of devices: "DEVICE:rbps=10M,wbps=10M,riops=100,wiops=100"
+ * @memory_policy: above the quota: "soft": R14, "hard": the kernel's limit
  * @cpu_view: how many CPUs it is shown: "host", or "quota"
  * @require_limits: refuse to start where a limit cannot be set; else that is a warning
  * @log_metrics: log load and memory about every 20 s, see `dyno-run`(1)
@@ -305,6 +306,7 @@ struct dyno_run_opts {
 	const char *nofile;
 	const char *shm_size;
 	const char *cpu_view;
+	const char *memory_policy;
 	int require_limits;
 	int log_metrics;
 	int events_fd;

@@ -140,6 +140,7 @@ static void ask_of(const struct dyno_run_opts *o, struct limits_ask *ret)
 		.io_max = o->io_max,
 		.n_io_max = o->n_io_max,
 		.cpu_view = o->cpu_view,
+		.memory_policy = o->memory_policy,
 	};
 }
 

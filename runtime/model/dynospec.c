@@ -90,6 +90,7 @@ const struct dynospec_row dynospec_rows[] = {
 	STRING(size),
 	STRING(memory),
 	STRING(memory_hard),
+	STRING(memory_policy),
 	STRING(swap),
 	STRING(cpus),
 	STRING(cpu_weight),
@@ -106,7 +107,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 480 && sizeof(struct dyno_start_opts) == 512,
+_Static_assert(sizeof(struct dyno_run_opts) == 488 && sizeof(struct dyno_start_opts) == 520,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

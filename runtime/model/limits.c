@@ -290,11 +290,40 @@ static int check_hard(const struct limits *l, struct dyno_err *err)
 	return -EINVAL;
 }
 
+/* The quota as the hard mark, whatever the size says. */
+static int harden(const struct limits_ask *ask, struct limits *l, struct dyno_err *err)
+{
+	const char *policy = ask->memory_policy;
+
+	if (!policy || str_eq(policy, "soft"))
+		return 0;
+	if (!str_eq(policy, "hard")) {
+		(void)err_set(err, ERR_USAGE, 0, "memory policy: \"%s\" is none", policy);
+		err_hint(err, "soft or hard");
+		return -EINVAL;
+	}
+	if ((ask->text[LIMIT_MEMORY_HARD] || ask->text[LIMIT_SWAP]) &&
+	    l->hard_bytes != l->memory_bytes) {
+		(void)err_set(err, ERR_USAGE, 0,
+			      "memory policy: hard and a hard mark beyond the quota contradict "
+			      "each other");
+		err_hint(err, "leave out --memory-policy, or --memory-hard and --swap");
+		return -EINVAL;
+	}
+	if (l->memory_bytes == 0)
+		return 0;
+	l->hard_bytes = l->memory_bytes;
+	l->from[LIMIT_SWAP] = LIMITS_FROM_OPTION;
+	l->from[LIMIT_MEMORY_HARD] = LIMITS_FROM_OPTION;
+	return 0;
+}
+
 static int resolve_memory(const struct limits_ask *ask, const struct dyno_size *size,
 			  struct limits *l, struct dyno_err *err)
 {
 	bool quota = ask->text[LIMIT_MEMORY] != NULL;
 	bool hard = ask->text[LIMIT_MEMORY_HARD] != NULL;
+	int r;
 
 	if (quota && !hard) {
 		l->hard_bytes = l->memory_bytes;
@@ -303,14 +332,14 @@ static int resolve_memory(const struct limits_ask *ask, const struct dyno_size *
 		l->from[LIMIT_MEMORY_HARD] = LIMITS_FROM_OPTION;
 	}
 	if (ask->text[LIMIT_SWAP]) {
-		int r = add_swap(ask->text[LIMIT_SWAP], hard, l, err);
-
+		r = add_swap(ask->text[LIMIT_SWAP], hard, l, err);
 		if (r < 0)
 			return r;
 	} else if (quota || hard) {
 		l->from[LIMIT_SWAP] = LIMITS_FROM_OPTION;
 	}
-	return check_hard(l, err);
+	r = harden(ask, l, err);
+	return r < 0 ? r : check_hard(l, err);
 }
 
 /* ---- disks ---------------------------------------------------------------------------------- */

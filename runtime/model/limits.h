@@ -102,12 +102,14 @@ struct limits_io {
  * @text: by enum limit; that of LIMIT_IO_MAX is @io_max
  * @io_max, @n_io_max: "DEVICE:rbps=10M,wbps=5M,riops=100,wiops=100", any of the four
  * @cpu_view: "host" or "quota"
+ * @memory_policy: "soft", or "hard": the quota is the hard mark
  */
 struct limits_ask {
 	const char *text[_LIMIT_MAX];
 	const char *const *io_max;
 	size_t n_io_max;
 	const char *cpu_view;
+	const char *memory_policy;
 };
 
 /**

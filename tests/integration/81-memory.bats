@@ -140,6 +140,17 @@ EOF2
 	[ "$(grep -c 'Process exited with status 137' "$err")" = 1 ] || fail "$(cat "$err")"
 }
 
+@test "policy hard: the quota is the kernel's limit, and there is no R14 (C0.3, C11.2)" {
+	begin --memory 48M --memory-policy hard --shm-size 16M "$(app hard)" "exec $(hold 60)"
+	finish 137
+	[ "$(grep -c 'Error R14' "$err")" = 0 ] || fail "$(cat "$err")"
+	[ "$(grep -c 'Error R15' "$err")" = 1 ] || fail "$(cat "$err")"
+	grep -q "the dyno's own limit of 48 MB" "$err" || fail "$(cat "$err")"
+	run -125 --separate-stderr dyno run --memory 48M --memory-hard 96M --memory-policy hard \
+		"$(app hard)" true
+	[[ $stderr == *"contradict each other"* ]] || lib_seen "expected a contradiction"
+}
+
 @test "files: no space before no memory, in the scratch and in /dev/shm (T26)" {
 	run -0 --separate-stderr dyno run "${small[@]}" "$(app files)" '
 		for i in /tmp /app /dev/shm; do

@@ -72,7 +72,8 @@ static const char every_key[] =
 	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
 	"\"receipt\":false,\"read_only\":true,\"writable\":[\"/app\",\"/x\"],"
 	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"],\"private_stack\":true,"
-	"\"size\":\"2x\",\"memory\":\"300M\",\"memory_hard\":\"400M\",\"swap\":\"100M\","
+	"\"size\":\"2x\",\"memory\":\"300M\",\"memory_hard\":\"400M\","
+	"\"memory_policy\":\"hard\",\"swap\":\"100M\","
 	"\"cpus\":\"1.5\",\"cpu_weight\":\"50\",\"cpuset\":\"0-1\",\"pids\":\"99\","
 	"\"io_weight\":\"10\",\"io_max\":[\"8:0:rbps=1M\"],\"nofile\":\"64\","
 	"\"shm_size\":\"1M\",\"cpu_view\":\"quota\",\"require_limits\":true}";
@@ -163,6 +164,7 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_string_equal(d->nofile, "64");
 	assert_string_equal(d->shm_size, "1M");
 	assert_string_equal(d->cpu_view, "quota");
+	assert_string_equal(d->memory_policy, "hard");
 	assert_int_equal(d->require_limits, 1);
 	/* what is no setting */
 	assert_int_equal(o.exact | o.log_fd | o.keep_fd | d->events_fd, 0);

@@ -294,6 +294,46 @@ static void limits_resolve__cpu_view__is_host_or_quota(void **state)
 	assert_non_null(strstr(err.msg, "CPU view"));
 }
 
+/* C0.3, list (c) 11 */
+static void limits_resolve__memory_policy__hard_makes_the_quota_the_mark(void **state)
+{
+	static const struct {
+		const char *policy, *memory, *memory_hard, *swap;
+		int want;
+		uint64_t hard; /* MiB */
+	} cases[] = {
+		{"soft", NULL, NULL, NULL, 0, 1024},
+		{"hard", NULL, NULL, NULL, 0, 512},
+		{"hard", "300M", NULL, NULL, 0, 300},
+		{"hard", "300M", "300M", NULL, 0, 300},
+		{"hard", "300M", NULL, "0", 0, 300},
+		{"hard", "none", NULL, NULL, 0, 0},
+		{"soft", "300M", "400M", NULL, 0, 400},
+		{"hard", "300M", "400M", NULL, -EINVAL, 0},
+		{"hard", "300M", NULL, "1M", -EINVAL, 0},
+		{"hard", NULL, "none", NULL, -EINVAL, 0},
+		{"firm", NULL, NULL, NULL, -EINVAL, 0},
+		{"", NULL, NULL, NULL, -EINVAL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct limits_ask ask = {.memory_policy = cases[i].policy};
+		struct dyno_err err;
+		struct limits l;
+
+		ask.text[LIMIT_MEMORY] = cases[i].memory;
+		ask.text[LIMIT_MEMORY_HARD] = cases[i].memory_hard;
+		ask.text[LIMIT_SWAP] = cases[i].swap;
+		if (resolve(SIZE_DEFAULT, &ask, &l, &err) != cases[i].want)
+			fail_msg("case %zu", i);
+		if (cases[i].want < 0)
+			assert_non_null(strstr(err.msg, "memory policy"));
+		else if (l.hard_bytes != cases[i].hard * MB)
+			fail_msg("case %zu: %llu", i, (unsigned long long)l.hard_bytes);
+	}
+}
+
 /* C0.5, C3.11 */
 static void limits__what_the_app_is_told__follows_the_plan(void **state)
 {
@@ -357,6 +397,7 @@ int main(void)
 		cmocka_unit_test(limits_resolve__none__lifts_each_limit_that_can_be),
 		cmocka_unit_test(limits_resolve__io_max__names_device_and_rates),
 		cmocka_unit_test(limits_resolve__cpu_view__is_host_or_quota),
+		cmocka_unit_test(limits_resolve__memory_policy__hard_makes_the_quota_the_mark),
 		cmocka_unit_test(limits__what_the_app_is_told__follows_the_plan),
 		cmocka_unit_test(limits_name__every_limit__has_one),
 	};
