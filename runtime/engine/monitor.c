@@ -290,8 +290,8 @@ static void do_launch(struct monitor *m, uint32_t gen)
 		slot->used = true;
 		gen_init(&slot->gen, m->app, gen);
 		r = gen_prepare(&slot->gen, &slot->err);
-		tell_scratch(slot);
 	}
+	tell_scratch(slot);
 	slot->launched_us = time_now_us();
 	if (r == 0)
 		r = launch(slot, false);
