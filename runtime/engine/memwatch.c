@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/util.h"
+#include "base/str.h"
 #include "kernel/cgroup_oom.h"
 #include "kernel/cgroup_stat.h"
 
@@ -18,12 +18,23 @@ static void arm_timer(struct memwatch *w)
 	loop_timer_arm(w->loop, w->timer, MIN_OF(w->period_at_ms, w->kill_at_ms));
 }
 
+/* An overlay answers for the file system of its upper directory. */
+static int stat_scratch(const struct memwatch *w, struct statfs *ret)
+{
+	char path[32];
+
+	if (w->scratch_fd >= 0)
+		return fstatfs(w->scratch_fd, ret);
+	(void)str_fmt(path, sizeof(path), "/proc/%d/root", w->init_pid);
+	return statfs(path, ret);
+}
+
 /* Bytes in use of a scratch in memory; 0 where that cannot be told. */
 static uint64_t scratch_bytes(const struct memwatch *w)
 {
 	struct statfs fs;
 
-	if (w->scratch_fd < 0 || fstatfs(w->scratch_fd, &fs) != 0 || fs.f_bfree > fs.f_blocks)
+	if (!w->scratch || stat_scratch(w, &fs) != 0 || fs.f_bfree > fs.f_blocks)
 		return 0;
 	return (uint64_t)(fs.f_blocks - fs.f_bfree) * (uint64_t)fs.f_bsize;
 }
@@ -218,7 +229,9 @@ void memwatch_start(struct memwatch *w, const struct memwatch_plan *plan)
 	memmark_init(&w->mark, plan->quota_bytes, plan->hard_bytes);
 	w->host = plan->host;
 	w->leaf = plan->leaf;
+	w->scratch = plan->scratch;
 	w->scratch_fd = plan->scratch_fd;
+	w->init_pid = plan->init_pid;
 	w->on = true;
 	w->armed = false;
 	w->kills = 0;

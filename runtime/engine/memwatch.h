@@ -42,8 +42,8 @@ typedef void (*memwatch_fn)(void *data, enum memwatch_what what);
 
 /**
  * struct memwatch - see above; zero-initialised and MEMWATCH_INIT watch nothing.
- * @scratch_fd: a directory on the scratch in memory, O_PATH; negative: it is not in memory, or not
- *              known; borrowed
+ * @scratch: there is one in memory
+ * @scratch_fd: a directory on it, O_PATH, borrowed; negative: it is asked for by @init_pid
  * @mark: the marks, and what was seen last
  * @charged_fd, @oom_fd: eventfds; negative: none
  * @period_at_ms, @kill_at_ms: deadlines; UINT64_MAX: none
@@ -55,7 +55,9 @@ struct memwatch {
 	int timer;
 	const struct cgroup_host *host;
 	const char *leaf;
+	bool scratch;
 	int scratch_fd;
+	int init_pid;
 	memwatch_fn fn;
 	void *data;
 	struct memmark mark;
@@ -83,13 +85,16 @@ int memwatch_init(struct memwatch *w, struct loop *loop, memwatch_fn fn, void *d
 /**
  * struct memwatch_plan - what to watch; all borrowed until memwatch_stop().
  * @host, @leaf: the control group
- * @scratch_fd: see struct memwatch
+ * @scratch, @scratch_fd: see struct memwatch
+ * @init_pid: the dyno's pid 1, not reaped before memwatch_stop()
  * @quota_bytes, @hard_bytes: 0: no such mark
  */
 struct memwatch_plan {
 	const struct cgroup_host *host;
 	const char *leaf;
+	bool scratch;
 	int scratch_fd;
+	int init_pid;
 	uint64_t quota_bytes;
 	uint64_t hard_bytes;
 };

@@ -22,14 +22,6 @@
 
 /* ---- what it is made of ---------------------------------------------------------------------- */
 
-/* The root's upper directory, where it is in memory. */
-static int scratch_fd(const struct slot *slot)
-{
-	if (slot->gen.spec.root.upper != SPEC_UPPER_TMPFS)
-		return -EBADF;
-	return slot->gen.launch.upper_fds[0];
-}
-
 struct biggest {
 	struct memmark *mark;
 	const char *prefix;
@@ -172,34 +164,47 @@ static void ask_log(const struct slot *slot, struct mem_oom *oom)
 	(void)str_escape(oom->group, sizeof(oom->group), kill.group);
 }
 
+/* What the dyno itself had, where that was not the cause. */
+static void describe_peak(const struct mem_oom *oom, char *buf, size_t size)
+{
+	char bytes[16];
+
+	if (oom->peak_bytes)
+		(void)str_fmt(buf, size, "; the dyno had %s at most",
+			      num_format_size(bytes, oom->peak_bytes));
+}
+
 /* "Out of memory: " stands before it. */
 static void describe(struct mem_oom *oom, uint64_t limit_bytes)
 {
 	const char *whom = oom->comm[0] ? oom->comm : "a process";
+	char where[sizeof(oom->group) + 64] = "";
+	char peak[64] = "";
 	char size[16];
-	size_t len = str_fmt(oom->text, sizeof(oom->text), "the kernel killed %s", whom);
-	char *rest = oom->text + len;
-	size_t room = sizeof(oom->text) - len;
 
 	switch (oom->limit) {
 	case MEM_LIMIT_DYNO:
-		(void)str_fmt(rest, room, " at the dyno's own limit of %s",
+		(void)str_fmt(where, sizeof(where), " at the dyno's own limit of %s",
 			      num_format_size(size, limit_bytes));
 		break;
 	case MEM_LIMIT_PARENT:
-		(void)str_fmt(rest, room, " at the limit of the control group %s above the dyno",
+		(void)str_fmt(where, sizeof(where), " at the limit of the control group %s above",
 			      oom->group);
 		break;
 	case MEM_LIMIT_HOST:
-		(void)str_fmt(rest, room, ": the host has no memory left");
+		(void)str_fmt(where, sizeof(where), ": the host has no memory left");
 		break;
 	case MEM_LIMIT_ABOVE:
-		(void)str_fmt(rest, room, " at a limit above the dyno's own, or the host's");
+		(void)str_fmt(where, sizeof(where),
+			      " at a limit above the dyno's own, or the host's");
 		break;
 	case MEM_LIMIT_UNKNOWN:
 	case _MEM_LIMIT_MAX:
 		break;
 	}
+	if (oom->limit != MEM_LIMIT_DYNO)
+		describe_peak(oom, peak, sizeof(peak));
+	(void)str_fmt(oom->text, sizeof(oom->text), "the kernel killed %s%s%s", whom, where, peak);
 }
 
 bool mem_find_oom(struct slot *slot)
@@ -288,7 +293,9 @@ void mem_start(struct slot *slot)
 	memwatch_start(&slot->mem, &(struct memwatch_plan){
 					   .host = slot->gen.launch.cgroups,
 					   .leaf = slot->gen.leaf_name,
-					   .scratch_fd = scratch_fd(slot),
+					   .scratch = slot->gen.spec.root.upper == SPEC_UPPER_TMPFS,
+					   .scratch_fd = slot->gen.launch.upper_fds[0],
+					   .init_pid = slot->gen.launch.pid,
 					   .quota_bytes = limits->memory_bytes,
 					   .hard_bytes = limits->hard_bytes,
 				   });

@@ -64,6 +64,9 @@ assert_lines() {
 	dyno start --detach "${limits[@]}" --scratch tmpfs:40M "$(
 		app -t "scratch: head -c 32M /dev/zero >/tmp/x; echo filled; exec $(hold 24)" scratch
 	)"
+	dyno start --detach "${limits[@]}" --scratch tmpfs:40M --no-receipt "$(
+		app -t "plain: head -c 32M /dev/zero >/tmp/x; echo filled; exec $(hold 24)" plain
+	)"
 	wait_for 90 counted held.1 "Error R14" 2
 	wait_for 60 grep -q written "$BASE/data/logs/cache/cache.1.log"
 
@@ -87,6 +90,7 @@ EOF2
 
 	[ "$(count cache.1 R1)" = 0 ] || fail "page cache: $(platform_of cache.1)"
 	[ "$(count scratch.1 R1)" = 0 ] || fail "scratch: $(platform_of scratch.1)"
+	[ "$(count plain.1 R1)" = 0 ] || fail "without a receipt: $(platform_of plain.1)"
 	run -0 dyno inspect --json scratch.1
 	[ "$(jq -c '.starts[0].memory | [.scratch_bytes >= 33554432, .shmem_bytes >= 33554432,
 		.used_bytes > 24000000, .used_bytes < 48000000]' <<<"$output")" = '[true,true,true,true]' ] ||
@@ -185,6 +189,7 @@ EOF2
 	[[ $stderr != *'Error R15'* ]] || lib_seen "expected no R15"
 	[ "$(grep -c 'Out of memory: the kernel killed' <<<"$stderr")" = 1 ] || lib_seen "expected OOM"
 	[[ $stderr != *"the dyno's own limit"* ]] || lib_seen "it was not the dyno's"
+	[[ $stderr == *"; the dyno had "*" MB at most"* ]] || lib_seen "expected the peak"
 	tail -n 1 <<<"$stderr" | jq -e '.outcome.reason == "oom" or .reason == "oom"' >/dev/null ||
 		lib_seen "reason"
 }

@@ -342,6 +342,29 @@ static void watch__leaf_is_gone_or_damaged__nothing_told(void **state)
 	end(&t);
 }
 
+/* C11.3: by a descriptor, else by the root of the process; without a scratch it is not asked for. */
+static void sample__scratch__by_descriptor_or_process(void **state)
+{
+	struct watched t = {0};
+	struct memmark_sample by_fd, by_pid, none;
+
+	begin_v1(&t, *state, QUOTA, HARD);
+	assert_int_equal(memwatch_sample(&t.w, &none), 0);
+	assert_int_equal(none.scratch_bytes, 0);
+	t.w.scratch = true;
+	t.w.scratch_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_true(t.w.scratch_fd >= 0);
+	assert_int_equal(memwatch_sample(&t.w, &by_fd), 0);
+	close_fdp(&t.w.scratch_fd);
+	t.w.init_pid = getpid();
+	assert_int_equal(memwatch_sample(&t.w, &by_pid), 0);
+	assert_true(by_fd.scratch_bytes > 0 && by_pid.scratch_bytes > 0);
+	t.w.init_pid = 0; /* is gone */
+	assert_int_equal(memwatch_sample(&t.w, &none), 0);
+	assert_int_equal(none.scratch_bytes, 0);
+	end(&t);
+}
+
 static void watch__no_controller__is_off(void **state)
 {
 	struct fake *fake = *state;
@@ -457,6 +480,7 @@ int main(void)
 		FAKE(watch__nobody_tells__looked_each_period),
 		FAKE(watch__v2__swap_counts),
 		FAKE(watch__leaf_is_gone_or_damaged__nothing_told),
+		FAKE(sample__scratch__by_descriptor_or_process),
 		FAKE(watch__no_controller__is_off),
 		FAKE(leaf_charged__v1_without_swap_accounting__memory_alone),
 		cmocka_unit_test(leaf_oom__counters__whose_limit),
