@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Theory of operation.  The manifest is mapped and read twice.  The first time makes an index of
- * (hash of the path, number of the line), sorted: of the lines with one path only the last counts,
+ * (hash of the path, position of the line), sorted: of the lines with one path only the last counts,
  * and that index later tells whether something found in the tree is in the manifest at all.  The
  * second time each line that counts is compared with the tree.  Then the tree is walked for what
  * the manifest does not have.  Memory is 16 bytes a member, and one line.
@@ -35,7 +35,7 @@
 
 struct known {
 	uint64_t hash;
-	uint64_t line;
+	uint64_t at;
 };
 
 /**
@@ -43,7 +43,7 @@ struct known {
  * @text, @len: the mapped manifest without its last line
  * @known, @n_known: the index
  * @end: the last line
- * @line: a copy of the line at hand, since parsing changes it
+ * @line: a copy of the line at hand, since parsing changes it; @origin: of another
  * @path: of the walk
  * @buffer: for reading files
  */
@@ -57,6 +57,7 @@ struct state {
 	struct manifest_end end;
 	uint32_t differences;
 	char line[LINE_MAX_BYTES];
+	char origin[LINE_MAX_BYTES];
 	char path[UNPACK_PATH_MAX + 1];
 	uint8_t buffer[READ_BYTES];
 };
@@ -107,8 +108,10 @@ static uint64_t path_hash(const char *path)
 	return crc64_ecma_refl(0, (const unsigned char *)path, strlen(path));
 }
 
-/* Parse the line at @at. Return: its length with the newline, 0 at the end, -EINVAL. */
-static ssize_t parse_at(struct state *s, size_t at, struct manifest_entry *ret)
+/* Parse the line at @at, which @line keeps. Return: its length with the newline, 0 at the end,
+ * -EINVAL. */
+static ssize_t parse_to(const struct state *s, size_t at, char line[LINE_MAX_BYTES],
+			struct manifest_entry *ret)
 {
 	const char *newline;
 	size_t len;
@@ -119,13 +122,18 @@ static ssize_t parse_at(struct state *s, size_t at, struct manifest_entry *ret)
 	if (!newline)
 		return -EINVAL;
 	len = (size_t)(newline - s->text) - at;
-	if (len >= sizeof(s->line))
+	if (len >= LINE_MAX_BYTES)
 		return -EINVAL;
-	memcpy(s->line, s->text + at, len);
-	s->line[len] = '\0';
-	if (manifest_parse(s->line, ret) < 0)
+	memcpy(line, s->text + at, len);
+	line[len] = '\0';
+	if (manifest_parse(line, ret) < 0)
 		return -EINVAL;
 	return (ssize_t)len + 1;
+}
+
+static ssize_t parse_at(struct state *s, size_t at, struct manifest_entry *ret)
+{
+	return parse_to(s, at, s->line, ret);
 }
 
 static int open_manifest(struct state *s, struct dyno_err *err)
@@ -166,13 +174,12 @@ static int compare_known(const void *a, const void *b)
 
 	if (x->hash != y->hash)
 		return x->hash < y->hash ? -1 : 1;
-	return x->line < y->line ? -1 : x->line > y->line;
+	return x->at < y->at ? -1 : x->at > y->at;
 }
 
 static int build_index(struct state *s, struct dyno_err *err)
 {
 	struct manifest_entry e;
-	uint64_t line = 0;
 	size_t lines = 0;
 	size_t at = 0;
 	ssize_t n;
@@ -186,8 +193,7 @@ static int build_index(struct state *s, struct dyno_err *err)
 		const char *path = app_path(s, e.path);
 
 		if (path)
-			s->known[s->n_known++] = (struct known){path_hash(path), line};
-		line++;
+			s->known[s->n_known++] = (struct known){path_hash(path), at};
 		at += (size_t)n;
 	}
 	if (n < 0)
@@ -196,15 +202,16 @@ static int build_index(struct state *s, struct dyno_err *err)
 	return 0;
 }
 
-/* The last line that has this path; NULL: none. */
-static const struct known *find_known(const struct state *s, uint64_t hash)
+/* The last line before @end that has this path; NULL: none. */
+static const struct known *find_before(const struct state *s, uint64_t hash, uint64_t end)
 {
 	size_t low = 0, high = s->n_known;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (s->known[middle].hash <= hash)
+		if (s->known[middle].hash < hash ||
+		    (s->known[middle].hash == hash && s->known[middle].at < end))
 			low = middle + 1;
 		else
 			high = middle;
@@ -212,6 +219,11 @@ static const struct known *find_known(const struct state *s, uint64_t hash)
 	if (low == 0 || s->known[low - 1].hash != hash)
 		return NULL;
 	return &s->known[low - 1];
+}
+
+static const struct known *find_known(const struct state *s, uint64_t hash)
+{
+	return find_before(s, hash, UINT64_MAX);
 }
 
 static void tell(struct state *s, const char *what, const char *path)
@@ -258,23 +270,50 @@ static bool same_link(int fd, const struct manifest_entry *e, const struct stat 
 	       memcmp(target, e->target, (size_t)n) == 0;
 }
 
-/* A further name of a file; its content is compared under its first name, unless that one was
- * dropped with all that is outside the app. */
-static bool same_inode(const struct state *s, const struct manifest_entry *e, const struct stat *st)
+/* The file that the link at @at became a name of. Return: whether there is one. */
+static bool find_origin(struct state *s, const struct manifest_entry *link, uint64_t at,
+			struct manifest_entry *ret)
+{
+	const char *target = link->target;
+	const struct known *line;
+
+	do {
+		const char *path = app_path(s, target);
+
+		line = path ? find_before(s, path_hash(path), at) : NULL;
+		if (!line || parse_to(s, (size_t)line->at, s->origin, ret) <= 0)
+			return false;
+		at = line->at;
+		target = ret->target;
+	} while (ret->type == 'h');
+	return ret->type == 'f';
+}
+
+/*
+ * A further name of a file; its content is compared under its first name, unless that one was
+ * dropped with all that is outside the app, or was given to another file later.
+ */
+static bool same_inode(struct state *s, const char *name, const struct manifest_entry *e,
+		       uint64_t at, const struct stat *st)
 {
 	const char *path = app_path(s, e->target);
+	const struct known *last = path ? find_known(s, path_hash(path)) : NULL;
 	_cleanup_close_ int fd = -EBADF;
+	struct manifest_entry origin;
 	struct stat first;
 
 	if (!S_ISREG(st->st_mode))
 		return false;
 	if (!path)
 		return true;
+	if (last && last->at > at)
+		return find_origin(s, e, at, &origin) && same_file(s, name, &origin, st);
 	fd = open_beneath(s->job->tree_fd, path, O_PATH | O_NOFOLLOW, 0);
 	return fd >= 0 && fstat(fd, &first) == 0 && first.st_ino == st->st_ino;
 }
 
-static void compare_member(struct state *s, const char *path, const struct manifest_entry *e)
+static void compare_member(struct state *s, const char *path, const struct manifest_entry *e,
+			   uint64_t at)
 {
 	_cleanup_close_ int fd = open_beneath(s->job->tree_fd, path, O_PATH | O_NOFOLLOW, 0);
 	struct stat st;
@@ -295,7 +334,7 @@ static void compare_member(struct state *s, const char *path, const struct manif
 	else if (e->type == 'l')
 		same = same_link(fd, e, &st);
 	else
-		same = same_inode(s, e, &st);
+		same = same_inode(s, path, e, at, &st);
 	if (!same || st.st_uid != s->job->uid)
 		tell(s, "changed", path);
 }
@@ -303,7 +342,6 @@ static void compare_member(struct state *s, const char *path, const struct manif
 static int compare_all(struct state *s, struct dyno_err *err)
 {
 	struct manifest_entry e;
-	uint64_t line = 0;
 	size_t at = 0;
 	ssize_t n;
 
@@ -311,9 +349,8 @@ static int compare_all(struct state *s, struct dyno_err *err)
 		const char *path = app_path(s, e.path);
 		const struct known *last = path ? find_known(s, path_hash(path)) : NULL;
 
-		if (last && last->line == line)
-			compare_member(s, path, &e);
-		line++;
+		if (last && last->at == at)
+			compare_member(s, path, &e, at);
 		at += (size_t)n;
 	}
 	return n < 0 ? damaged(err, "cannot be read") : 0;

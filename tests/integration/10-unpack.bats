@@ -34,6 +34,7 @@ taken() {
 	run -0 dyno slug add "$BASE/$1.tgz"
 	TREE=$BASE/data/slugs/${output/sha256:/sha256-}/root/app
 	[ -d "$TREE" ] || fail "archive $1 has no tree"
+	dyno slug verify "$output" || fail "archive $1 differs from its own tree"
 }
 
 drop_all() { dyno slug gc --unused >/dev/null; }
