@@ -110,11 +110,16 @@ static int run_middle(struct launch *l, struct dyno_err *err)
 		.fn = join_in_middle,
 		.arg = l,
 	};
+	/* The process may run its command before it is watched: nothing may keep it from being. */
+	_cleanup_close_ int place = pidfd_open(getpid(), 0);
 	_cleanup_close_ int pidfd = -EBADF;
 	int in_cgroup = 0;
 	int status = 0;
-	pid_t pid = clone_call(&plan, &pidfd, &in_cgroup);
+	pid_t pid;
 
+	if (place < 0)
+		return err_set(err, ERR_IO, errno, "watch a process");
+	pid = clone_call(&plan, &pidfd, &in_cgroup);
 	if (pid < 0) {
 		err_set(err, ERR_HOST_LIMIT, -pid, "start a process");
 		err_hint(err, "raise the limit of processes (ulimit -u, pids.max) or stop some");
@@ -124,6 +129,7 @@ static int run_middle(struct launch *l, struct dyno_err *err)
 	if (*l->joined == 0)
 		return middle_failed(l, status, err);
 	l->pid = *l->joined;
+	close_fdp(&place);
 	l->pidfd = pidfd_open(l->pid, 0);
 	return l->pidfd < 0 ? disown(l->pid, errno, err) : 0;
 }
