@@ -56,6 +56,8 @@
 	    "the dyno did not come so far in the time given")                                      \
 	ERR(58, ERR_SECCOMP, "seccomp.policy", 125, "a policy of system calls cannot be used")     \
 	ERR(50, ERR_STACK, "stack.unusable", 125, "the stack is missing or cannot be used")        \
+	ERR(59, ERR_LIMITS, "host.limits", 125,                                                    \
+	    "a limit that is required cannot be set on this host")                                 \
 	ERR(60, ERR_KERNEL, "host.kernel", 125,                                                    \
 	    "the kernel lacks something dyno cannot do without")                                   \
 	ERR(61, ERR_USERNS, "host.userns", 125, "a user namespace cannot be made")                 \

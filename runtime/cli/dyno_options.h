@@ -17,8 +17,8 @@
 /**
  * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
- * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @log_metrics, @read_only, @writable, @tmpfs, @mounts, @io_max, @require_limits,
- * @private_stack: as the parser fills them; for @run
+ * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @log_metrics, @read_only, @writable,
+ * @tmpfs, @mounts, @io_max, @require_limits, @private_stack: as the parser fills them; for @run
  * @spec: --spec as it was given
  * @detach: the dynos live on without this command
  * @wait: stay until they are up

@@ -198,7 +198,7 @@ int app_find_name(struct app *app, struct dyno_err *err)
 	return 0;
 }
 
-/* Without control groups a dyno still runs; doctor says what is missing. */
+/* Without control groups a dyno still runs: see app_check_limits(). */
 static int settle_in(struct app *app, struct dyno_err *err)
 {
 	struct dyno_err ignored;

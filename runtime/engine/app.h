@@ -29,6 +29,9 @@
 /* Source: contract 0.8 */
 #define APP_LOG_SOURCE "heroku"
 
+/* Limits that cannot be had, as far as one warning does not tell them all. */
+#define APP_WARNINGS_MAX 3
+
 /**
  * struct app - all of one dyno that outlives its starts.
  * @opts: settings, borrowed; those of a spec are merged in
@@ -36,7 +39,9 @@
  * @web: `up` means that $PORT is listened on
  * @mounts: those that the caller asks for, sources open
  * @limits: what it may use, checked and good for every start
- * @cpus: those of the host that are online, where a setting asks for CPUs
+ * @size_line: of a size that is not the table's: all of it, as in dyno-sizes(5); else NULL
+ * @warnings, @n_warnings: what of it cannot be had here, to be told once
+ * @cpus: those of the host that dynos are spread over, where a setting asks for CPUs
  * @slow_layers: a layer, or such a source, is on a file system that may block for long
  * @name: of the app
  * @tag: see state_tag()
@@ -62,6 +67,9 @@ struct app {
 	bool slow_layers;
 	struct limits limits;
 	struct cpulist cpus;
+	const char *size_line;
+	const char *warnings[APP_WARNINGS_MAX];
+	size_t n_warnings;
 	struct cgroup_host cgroups;
 	bool have_cgroups;
 	int stop_signal;
@@ -84,6 +92,12 @@ void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opt
  * file of sizes; ERR_IO; ERR_MEMORY.
  */
 int app_find_limits(struct app *app, struct dyno_err *err);
+
+/**
+ * app_check_limits() - whether the host has what @limits need; with --require-limits it must have.
+ * Errors: ERR_LIMITS; ERR_MEMORY.
+ */
+int app_check_limits(struct app *app, struct dyno_err *err);
 
 /**
  * app_find_slug() - find the limits, open what is to be mounted, acquire slug and stack.  Errors:

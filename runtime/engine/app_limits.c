@@ -2,7 +2,9 @@
 /* app_limits.c - what a dyno may use, from its settings, the table of sizes and the files of sizes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include "base/nearest.h"
 #include "base/str.h"
 #include "engine/app.h"
+#include "kernel/cgroup_limit.h"
 #include "model/sizefile.h"
 
 /* Sizes of the host's own. Source: dyno-sizes(5) */
@@ -24,6 +27,7 @@
 /**
  * struct search - a size looked for in files.
  * @near: what it may have been meant to be; its words are kept in @arena
+ * @line: how it was written there
  * @found: in the file being read
  */
 struct search {
@@ -31,10 +35,11 @@ struct search {
 	struct arena *arena;
 	struct nearest near;
 	struct dyno_size size;
+	const char *line;
 	bool found;
 };
 
-static int look_at(void *data, const struct dyno_size *size)
+static int look_at(void *data, const struct dyno_size *size, const char *line, size_t len)
 {
 	struct search *s = data;
 	const char *name = arena_strdup(s->arena, size->name);
@@ -46,8 +51,9 @@ static int look_at(void *data, const struct dyno_size *size)
 		return 0;
 	s->size = *size;
 	s->size.name = name;
+	s->line = arena_fmt(s->arena, "%.*s", (int)len, line);
 	s->found = true;
-	return 0;
+	return s->line ? 0 : -ENOMEM;
 }
 
 /* Return: 0, also where there is no such file; -errno. */
@@ -116,6 +122,27 @@ static int search_files(struct app *app, const char *name, struct dyno_size *ret
 	if (!s.found)
 		return no_such_size(&s, err);
 	*ret = s.size;
+	app->size_line = s.line;
+	return 0;
+}
+
+/* A size that is given whole, as a line of such a file: so a monitor gets it. */
+static int read_given(struct app *app, const char *line, struct dyno_size *ret,
+		      struct dyno_err *err)
+{
+	struct search s = {.arena = &app->arena, .near = {.word = line}};
+	int r;
+
+	s.name = arena_fmt(&app->arena, "%.*s", (int)strcspn(line, " \t"), line);
+	r = s.name ? sizefile_each(line, strlen(line), look_at, &s, err) : -ENOMEM;
+	if (r == -ENOMEM)
+		return err_set(err, ERR_MEMORY, ENOMEM, "keep the size");
+	if (r < 0)
+		return r;
+	if (!s.found)
+		return no_such_size(&s, err);
+	*ret = s.size;
+	app->size_line = line;
 	return 0;
 }
 
@@ -168,7 +195,8 @@ int app_find_limits(struct app *app, struct dyno_err *err)
 	int r = 0;
 
 	if (!size) {
-		r = search_files(app, o->size, &own, err);
+		r = strpbrk(o->size, " \t") ? read_given(app, o->size, &own, err)
+					    : search_files(app, o->size, &own, err);
 		size = &own;
 	}
 	if (r == 0 && want_cpus)
@@ -176,5 +204,71 @@ int app_find_limits(struct app *app, struct dyno_err *err)
 	if (r < 0)
 		return r;
 	ask_of(o, &ask);
-	return limits_resolve(&ask, size, want_cpus ? &app->cpus : NULL, &app->limits, err);
+	r = limits_resolve(&ask, size, want_cpus ? &app->cpus : NULL, &app->limits, err);
+	/* Dynos are spread over those of them that we may use ourselves. */
+	if (r == 0 && o->cpu_view)
+		(void)sched_getaffinity(0, sizeof(app->cpus), (cpu_set_t *)&app->cpus);
+	return r;
+}
+
+/* ---- the host ------------------------------------------------------------------------------- */
+
+/* Why there is none, for people. */
+static const char *reason_of(const struct app *app)
+{
+	if (!app->have_cgroups)
+		return "the control groups of this host cannot be read";
+	return app->cgroups.reason[0] ? app->cgroups.reason : "no control group can do it here";
+}
+
+/* One thing that cannot be had: an error or a warning. */
+static int not_here(struct app *app, const char *what, const char *why, const char *fix,
+		    struct dyno_err *err)
+{
+	char *text;
+
+	if (app->opts->require_limits) {
+		(void)err_set(err, ERR_LIMITS, 0, "limit the dyno (%s): %s", what, why);
+		err_hint(err, "%s", fix[0] ? fix : "run it without --require-limits");
+		return -EOPNOTSUPP;
+	}
+	text = arena_fmt(&app->arena, "not limited (%s): %s%s%s", what, why, fix[0] ? "; " : "",
+			 fix);
+	if (!text)
+		return err_set(err, ERR_MEMORY, ENOMEM, "keep a warning");
+	if (app->n_warnings < APP_WARNINGS_MAX)
+		app->warnings[app->n_warnings++] = text;
+	return 0;
+}
+
+static bool limits_io(const struct limits *l)
+{
+	return l->n_io > 0 || l->io_weight > 0;
+}
+
+int app_check_limits(struct app *app, struct dyno_err *err)
+{
+	const struct limits *l = &app->limits;
+	const struct cgroup_limits want = {
+		.memory_bytes = l->memory_bytes,
+		.memory_swap_bytes = l->hard_bytes,
+		.pids = l->pids,
+		.cpu_shares = l->cpu_shares,
+		.cpu_quota_usec = l->cpu_quota_usec,
+	};
+	unsigned int has = app->have_cgroups ? app->cgroups.controllers : 0;
+	unsigned int missing = cgroup_limits_need(&want) & ~has;
+	char list[48];
+	int r = 0;
+
+	app->n_warnings = 0;
+	if (missing)
+		r = not_here(app, cgroup_controllers_text(missing, list, sizeof(list)),
+			     reason_of(app), app->have_cgroups ? app->cgroups.fix : "", err);
+	if (r == 0 && cpulist_count(&l->cpuset) > 0)
+		r = not_here(app, "cpuset", "the dyno is bound to its CPUs, which it could undo",
+			     "", err);
+	if (r == 0 && limits_io(l))
+		r = not_here(app, "io", "the disk controller is not used here", "", err);
+	return r;
 }

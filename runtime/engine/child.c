@@ -148,6 +148,7 @@ static const struct step steps[] = {
 	{"pivot", child_pivot, NULL},
 	{"hostname", child_hostname, NULL},
 	/* giving up */
+	{"affinity", child_affinity, NULL},
 	{"rlimits", child_rlimits, NULL},
 	{"user-namespace", step_user_namespace, NULL},
 	{"bounding-set", child_bounding, NULL},

@@ -39,6 +39,7 @@ int child_session(struct launch *l, struct dyno_err *err);
 int child_output(struct launch *l, struct dyno_err *err);
 int child_cgroup(struct launch *l, struct dyno_err *err);
 int child_rlimits(struct launch *l, struct dyno_err *err);
+int child_affinity(struct launch *l, struct dyno_err *err);
 int child_bounding(struct launch *l, struct dyno_err *err);
 int child_ids(struct launch *l, struct dyno_err *err);
 int child_lifeline(struct launch *l, struct dyno_err *err);

@@ -214,6 +214,15 @@ int child_rlimits(struct launch *l, struct dyno_err *err)
 	return 0;
 }
 
+int child_affinity(struct launch *l, struct dyno_err *err)
+{
+	const struct cpulist *cpus = &l->spec->process.affinity;
+
+	if (cpulist_count(cpus) > 0 && syscall(SYS_sched_setaffinity, 0, sizeof(*cpus), cpus) < 0)
+		return err_set(err, ERR_LAUNCH, errno, "bind the dyno to its CPUs");
+	return 0;
+}
+
 int child_bounding(struct launch *l, struct dyno_err *err)
 {
 	(void)l;

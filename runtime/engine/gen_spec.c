@@ -84,6 +84,21 @@ static int read_resolv(struct generation *gen, struct appspec_input *in)
 	return 0;
 }
 
+/*
+ * The CPUs it is bound to.  Dynos of one size begin one behind the other, by the number of their
+ * range of ids, so that they spread over the host.
+ */
+static void choose_cpus(const struct generation *gen, struct cpulist *ret)
+{
+	const struct limits *l = &gen->app->limits;
+	uint32_t n = limits_cpus(l);
+	uint64_t slot = gen->app->rootless ? slot_random(CPULIST_MAX) : gen->base / IDS_PER_SLOT;
+
+	*ret = l->cpuset;
+	if (cpulist_count(ret) == 0 && l->cpu_view == LIMITS_VIEW_QUOTA && n > 0)
+		cpulist_pick(&gen->app->cpus, n, slot * n, ret);
+}
+
 int gen_make_spec(struct generation *gen, struct dyno_err *err)
 {
 	const char *binds[STACK_BINDS_MAX];
@@ -110,6 +125,7 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 	size_t i;
 	int r;
 
+	choose_cpus(gen, &in.affinity);
 	if (!gen->app_layer.path) {
 		r = find_app_layer(gen, err);
 		if (r < 0)

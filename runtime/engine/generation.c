@@ -131,6 +131,7 @@ static int make_scratch(struct generation *gen, struct dyno_err *err)
 	};
 	const struct scratch_want want = {
 		.plan = &gen->scratch_plan,
+		.require = opts->require_limits,
 		.rootless = gen->app->rootless,
 		.name = gen->leaf_name,
 	};
@@ -179,6 +180,7 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->base = gen->base;
 	l->cgroups = app->have_cgroups ? &app->cgroups : NULL;
 	l->leaf_name = gen->leaf_name;
+	l->require_limits = app->opts->require_limits;
 	/* By it readiness is told, and health is asked, in a network of its own. */
 	l->want_listen_fd = (app->web || app->opts->health) && app->opts->network != DYNO_NET_HOST;
 	l->want_upper_fds = !app->opts->no_receipt;

@@ -160,6 +160,7 @@ static const struct step child_rows[] = {
 	{"join-deadline", child_deadline, NULL},
 	{"join-parent", child_parent, NULL},
 	{"join-session", child_session, NULL},
+	{"join-affinity", child_affinity, NULL},
 	{"join-rlimits", child_rlimits, NULL},
 	{"join-user-namespace", join_user_namespace, NULL},
 	{"join-bounding-set", child_bounding, NULL},

@@ -169,6 +169,7 @@ static int step_leaf(struct launch *l, struct dyno_err *err)
 		.cpu_shares = s->cpu_shares,
 		.cpu_quota_usec = s->cpu_quota_usec,
 		.cpu_period_usec = s->cpu_period_usec,
+		.lenient = !l->require_limits,
 	};
 
 	if (!l->cgroups || l->cgroups->kind == CGROUP_NONE)

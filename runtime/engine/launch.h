@@ -48,6 +48,7 @@
  * @base: host id of id 0 inside; unused when rootless
  * @cgroups: NULL: no control group
  * @leaf_name: name of the leaf
+ * @require_limits: a limit that the kernel refuses ends the launch
  * @stdio: descriptors that become the dyno's 0 to 2, borrowed; negative: those of this process
  * @want_listen_fd: hand out a socket that asks about the dyno's network namespace
  * @want_upper_fds: hand out the upper directories, which stay readable after the dyno's end
@@ -79,6 +80,7 @@ struct launch {
 	uint32_t base;
 	const struct cgroup_host *cgroups;
 	const char *leaf_name;
+	bool require_limits;
 	int stdio[3];
 	bool want_listen_fd;
 	bool want_upper_fds;

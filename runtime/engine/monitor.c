@@ -18,6 +18,7 @@
 #include "base/timetext.h"
 #include "engine/explain.h"
 #include "engine/monitor_internal.h"
+#include "kernel/cgroup_limit.h"
 #include "engine/place.h"
 
 #include <errno.h>
@@ -236,6 +237,20 @@ static void tell_scratch(const struct slot *slot)
 	tell_warning(m, text);
 }
 
+/* What the kernel refuses once it will refuse again: the first start tells it. */
+static void tell_refusal(const struct slot *slot)
+{
+	const struct cgroup_leaf *leaf = &slot->gen.launch.leaf;
+	char list[48], text[256];
+
+	if (!leaf->refused || slot->m->told_refusal)
+		return;
+	slot->m->told_refusal = true;
+	str_fmt(text, sizeof(text), "a limit is not set (%s): %s",
+		cgroup_controllers_text(leaf->refused, list, sizeof(list)), leaf->refusal);
+	tell_warning(slot->m, text);
+}
+
 static int launch(struct slot *slot, bool on_copy)
 {
 	struct monitor *m = slot->m;
@@ -297,6 +312,8 @@ static void do_launch(struct monitor *m, uint32_t gen)
 		r = launch(slot, false);
 	if (r >= 0 && slot->gen.launch.unmapped)
 		tell_unmapped(slot);
+	if (r >= 0)
+		tell_refusal(slot);
 	if (r < 0) {
 		slot->failed = r;
 		slot->gone = true; /* nothing of it lives; told by mon_settle() */
@@ -320,12 +337,17 @@ static void find_status(struct slot *slot)
 /* No word of a command that ran: what became of the launch? */
 static void launch_lost(struct slot *slot)
 {
+	char group[128];
+
 	if (slot->timed_out || slot->init_status == LAUNCH_EXIT_DEADLINE) {
 		slot->timed_out = true;
 		slot->failed = err_set(&slot->err, ERR_LAUNCH_TIMEOUT, ETIMEDOUT,
 				       "launch the dyno within %u seconds (R99)",
 				       LAUNCH_TIMEOUT_MS / 1000);
-		err_hint(&slot->err, "see with --timing which step is slow");
+		if (cgroup_frozen(&slot->m->app->cgroups, group, sizeof(group)))
+			err_hint(&slot->err, "the control group %s is frozen: thaw it", group);
+		else
+			err_hint(&slot->err, "see with --timing which step is slow");
 	} else if (slot->m->sup.front.state == SUP_STOPPING) {
 		slot->failed = err_set(&slot->err, ERR_LAUNCH_LOST, EINTR,
 				       "launch the dyno: stopped meanwhile");
@@ -733,7 +755,9 @@ static int prepare(struct monitor *m, struct dyno_err *err)
 	int r;
 
 	loop_init(&m->loop);
-	r = app_policy(m->app, m->plan->supervised, &policy, err);
+	r = app_check_limits(m->app, err);
+	if (r == 0)
+		r = app_policy(m->app, m->plan->supervised, &policy, err);
 	if (r == 0)
 		r = make_health(m, err);
 	if (r == 0 && add_timers(m) < 0)
@@ -762,6 +786,8 @@ static int run(struct monitor *m)
 		return r;
 	for (size_t i = 0; i < filter->n_warnings; i++)
 		tell_warning(m, filter->warnings[i]);
+	for (size_t i = 0; i < m->app->n_warnings; i++)
+		tell_warning(m, m->app->warnings[i]);
 	r = metrics_start(m);
 	if (r < 0)
 		return r;

@@ -126,6 +126,7 @@ struct monitor_metrics {
  * @recorded, @recorded_state, @recorded_gen, @recorded_manifest: the newest exit record
  * @detail: of @last, more than its reason; "" for nothing
  * @scratch_warned: the last warning about where writes go
+ * @told_refusal: that the kernel refuses a limit was said
  * @cause: of the last failed health check
  */
 struct monitor {
@@ -145,6 +146,7 @@ struct monitor {
 	bool dirty;
 	struct dyno_outcome last;
 	bool have_last;
+	bool told_refusal;
 	char detail[512];
 	bool recorded;
 	enum sup_state recorded_state;
@@ -168,6 +170,11 @@ void mon_settle(struct monitor *m);
 
 /** mon_front() - the slot of the front generation; NULL: none is held. */
 struct slot *mon_front(struct monitor *m);
+
+/* ---- monitor_limits.c ---- */
+
+/** tell_limits() - what a start may use: members of the object that is open in @b. */
+void tell_limits(const struct slot *slot, struct sbuf *b);
 
 /* ---- monitor_look.c ---- */
 

@@ -312,6 +312,7 @@ static void inspect_generation(const struct slot *slot, struct sbuf *b)
 	json_u64(b, "memory_bytes", gen->spec.limits.memory_bytes);
 	json_u64(b, "processes", gen->spec.limits.pids);
 	mem_inspect(slot, b);
+	tell_limits(slot, b);
 	json_time(b, "launched", slot->launched_us);
 	json_close(b, '}');
 }

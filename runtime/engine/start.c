@@ -163,6 +163,9 @@ static int find(struct start *s, struct dyno_err *err)
 		r = resolve_env(s, err);
 	if (r == 0)
 		r = resolve_slug(s, err);
+	/* Files of sizes may change, and a monitor has no HOME to find the caller's. */
+	if (r == 0 && app->size_line)
+		s->opts.dyno.size = app->size_line;
 	if (r == 0)
 		r = mountset_words(&app->mounts, &s->arena, &s->opts.dyno.mounts,
 				   &s->opts.dyno.n_mounts, err);

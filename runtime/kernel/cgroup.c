@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "kernel/cgroup_limit.h"
 #include "kernel/cgroup_priv.h"
 
 /* Longest mountinfo read. Source: 100 mounts cost 700 us a clone (measured); 4 MiB is 30,000. */
@@ -41,11 +43,14 @@ const struct cgroup_tree_info cgroup_trees[_CGROUP_TREE_MAX] = {
 	[CGROUP_TREE_CPUACCT] = {"cpuacct", 0},
 };
 
-static bool is_fs(const char *path, uint32_t magic)
+static bool is_fs(const char *path, uint32_t magic, bool *ret_read_only)
 {
 	struct statfs fs;
 
-	return statfs(path, &fs) == 0 && (uint32_t)fs.f_type == magic;
+	if (statfs(path, &fs) != 0 || (uint32_t)fs.f_type != magic)
+		return false;
+	*ret_read_only = fs.f_flags & ST_RDONLY;
+	return true;
 }
 
 /* The places where everybody mounts the trees. Return: whether any is there. */
@@ -54,7 +59,7 @@ static bool layout_usual(const char *root, struct cgroup_layout *ret)
 	struct cgroup_layout layout = {0};
 	bool any = false;
 
-	if (is_fs(root, CGROUP2_SUPER_MAGIC)) {
+	if (is_fs(root, CGROUP2_SUPER_MAGIC, &layout.read_only[CGROUP_TREE_UNIFIED])) {
 		(void)str_fmt(layout.mount[CGROUP_TREE_UNIFIED], sizeof(layout.mount[0]), "%s",
 			      root);
 		*ret = layout;
@@ -67,7 +72,7 @@ static bool layout_usual(const char *root, struct cgroup_layout *ret)
 		char *mount = layout.mount[t];
 
 		(void)str_fmt(mount, sizeof(layout.mount[t]), "%s/%s", root, cgroup_trees[t].name);
-		if (is_fs(mount, magic))
+		if (is_fs(mount, magic, &layout.read_only[t]))
 			any = true;
 		else
 			mount[0] = '\0';
@@ -208,24 +213,11 @@ static unsigned int enable_controllers(int dir_fd, int *ret_num)
 	return enabled;
 }
 
-/* Names of the controllers in @set, for messages. */
-static const char *controller_list(unsigned int set, char buf[32])
-{
-	size_t len = 0;
-
-	buf[0] = '\0';
-	for (int t = 0; t < _CGROUP_TREE_MAX; t++)
-		if (cgroup_trees[t].has & set)
-			len += str_fmt(buf + len, 32 - len, "%s%s", len ? ", " : "",
-				       cgroup_trees[t].name);
-	return buf;
-}
-
 static void explain_v2(struct cgroup_host *host, const char *where, int num, bool root)
 {
 	char list[32];
 
-	(void)controller_list(CGROUP_HAS_ALL & ~host->controllers, list);
+	(void)cgroup_controllers_text(CGROUP_HAS_ALL & ~host->controllers, list, sizeof(list));
 	if (num == EBUSY) {
 		set_reason(host, "controllers %s cannot be enabled: %s holds processes itself",
 			   list, where);
@@ -387,6 +379,11 @@ static int open_v2_root(const struct cgroup_layout *layout, struct cgroup_host *
 		set_reason(host, "%s cannot be opened", where);
 		return fd;
 	}
+	/* Where ours was made before that was so, nothing else would tell. */
+	if (layout->read_only[CGROUP_TREE_UNIFIED]) {
+		explain_v2(host, where, EROFS, true);
+		return -EROFS;
+	}
 	return prepare_v2(fd, where, true, host);
 }
 
@@ -415,7 +412,7 @@ static void open_v1_tree(const struct cgroup_layout *layout, enum cgroup_tree tr
 
 	host->home[tree] = find_home(bases, tree);
 	if (host->home[tree] == tree) {
-		fd = open_parent(bases[tree], root);
+		fd = layout->read_only[tree] ? -EROFS : open_parent(bases[tree], root);
 		if (fd < 0) {
 			set_reason(host, "%s is %s", layout->mount[tree],
 				   fd == -EROFS ? "mounted read-only"
@@ -454,7 +451,8 @@ static int open_v1(const struct cgroup_layout *layout, bool root, struct cgroup_
 		char list[32];
 
 		set_reason(host, "controllers %s are not mounted",
-			   controller_list(CGROUP_HAS_ALL & ~host->controllers, list));
+			   cgroup_controllers_text(CGROUP_HAS_ALL & ~host->controllers, list,
+						   sizeof(list)));
 		(void)str_fmt(
 			host->fix, sizeof(host->fix),
 			"mount them below %s, or boot with systemd.unified_cgroup_hierarchy=1",

@@ -54,10 +54,12 @@ enum cgroup_tree {
 /**
  * struct cgroup_layout - where the trees are, found by cgroup_layout_find() or by a test.
  * @mount: mount point of each tree, "" where there is none
+ * @read_only: the mount is; known only of the usual places
  * @own: path of the calling process in each tree, relative to the mount point, starting with "/"
  */
 struct cgroup_layout {
 	char mount[_CGROUP_TREE_MAX][128];
+	bool read_only[_CGROUP_TREE_MAX];
 	char own[_CGROUP_TREE_MAX][512];
 };
 
@@ -91,6 +93,7 @@ struct cgroup_host {
  * @cpu_shares: relative weight, 1024 = one share (v1 scale)
  * @cpu_quota_usec: CPU time per @cpu_period_usec
  * @cpu_period_usec: 0: 100000
+ * @lenient: one that the kernel refuses is no error but noted in the leaf
  */
 struct cgroup_limits {
 	uint64_t memory_bytes;
@@ -99,6 +102,7 @@ struct cgroup_limits {
 	uint64_t cpu_shares;
 	uint64_t cpu_quota_usec;
 	uint64_t cpu_period_usec;
+	bool lenient;
 };
 
 /**
@@ -108,6 +112,8 @@ struct cgroup_limits {
  * @clone_fd: the v2 directory, for CLONE_INTO_CGROUP; -EBADF where there is no v2 tree
  * @tasks_fd: v1 "tasks" files for cgroup_join_self(); -EBADF where not needed
  * @id: number of the v2 group, as sockets and other facts of the kernel name it; 0: no v2 tree
+ * @refused: CGROUP_HAS_* of which a limit was refused when it was made
+ * @refusal: the first of them and why, "" where none was
  * @clone_into: clone3() must be given @clone_fd: on v2 always, on a hybrid for cgroup.kill
  */
 struct cgroup_leaf {
@@ -116,6 +122,8 @@ struct cgroup_leaf {
 	int clone_fd;
 	int tasks_fd[_CGROUP_TREE_MAX];
 	uint64_t id;
+	unsigned int refused;
+	char refusal[128];
 	bool clone_into;
 };
 

@@ -17,10 +17,6 @@
 #include "base/str.h"
 #include "kernel/cgroup_priv.h"
 
-/* The default weight of a group and what it is on v1. Source: cgroup-v2.rst, cpu.weight. */
-#define WEIGHT_DEFAULT 100U
-#define SHARES_DEFAULT 1024U
-
 /* Bounds of cpu.weight. Source: cgroup-v2.rst. */
 #define WEIGHT_MIN 1U
 #define WEIGHT_MAX 10000U
@@ -41,6 +37,7 @@
 struct plan {
 	struct cgroup_write *at;
 	size_t n;
+	unsigned int has; /* of the writes that follow */
 };
 
 _printf_(5, 6) static void plan_add(struct plan *plan, enum cgroup_tree tree, const char *file,
@@ -50,6 +47,7 @@ _printf_(5, 6) static void plan_add(struct plan *plan, enum cgroup_tree tree, co
 	va_list ap;
 
 	w->tree = tree;
+	w->has = plan->has;
 	w->file = file;
 	w->absent = absent;
 	va_start(ap, fmt);
@@ -116,9 +114,12 @@ static void plan_cpu_v1(struct plan *plan, enum cgroup_tree tree,
 static void plan_cpu_v2(struct plan *plan, const struct cgroup_limits *limits,
 			unsigned long long period)
 {
-	/* Proportional, so that default stands for default and shares keep their ratio. */
-	uint64_t weight = limits->cpu_shares / SHARES_DEFAULT * WEIGHT_DEFAULT +
-			  limits->cpu_shares % SHARES_DEFAULT * WEIGHT_DEFAULT / SHARES_DEFAULT;
+	/* Proportional and to the nearest, so that default stands for default and shares keep their
+	 * ratio. */
+	uint64_t weight = limits->cpu_shares / CGROUP_SHARES_DEFAULT * CGROUP_WEIGHT_DEFAULT +
+			  (limits->cpu_shares % CGROUP_SHARES_DEFAULT * CGROUP_WEIGHT_DEFAULT +
+			   CGROUP_SHARES_DEFAULT / 2) /
+				  CGROUP_SHARES_DEFAULT;
 
 	if (limits->cpu_shares != 0)
 		plan_add(plan, CGROUP_TREE_UNIFIED, "cpu.weight", CGROUP_ABSENT_FAIL, "%llu",
@@ -135,18 +136,21 @@ size_t cgroup_plan(const struct cgroup_host *host, const struct cgroup_limits *l
 	bool v2 = host->kind == CGROUP_V2;
 	unsigned long long period = limits->cpu_period_usec ? limits->cpu_period_usec : PERIOD_USEC;
 
+	plan.has = CGROUP_HAS_MEMORY;
 	if (host->controllers & CGROUP_HAS_MEMORY) {
 		if (v2)
 			plan_memory_v2(&plan, limits);
 		else
 			plan_memory_v1(&plan, host->home[CGROUP_TREE_MEMORY], limits);
 	}
+	plan.has = CGROUP_HAS_CPU;
 	if (host->controllers & CGROUP_HAS_CPU) {
 		if (v2)
 			plan_cpu_v2(&plan, limits, period);
 		else
 			plan_cpu_v1(&plan, host->home[CGROUP_TREE_CPU], limits, period);
 	}
+	plan.has = CGROUP_HAS_PIDS;
 	if ((host->controllers & CGROUP_HAS_PIDS) && limits->pids != 0)
 		plan_add(&plan, host->home[CGROUP_TREE_PIDS], "pids.max", CGROUP_ABSENT_FAIL,
 			 "%llu", (unsigned long long)limits->pids);
@@ -162,16 +166,14 @@ static void leaf_path(char *buf, size_t size, const char *name, const char *file
 /* Longest path made here. Source: NAME_MAX of both components. */
 #define LEAF_PATH_BYTES (2 * CGROUP_NAME_BYTES + 1)
 
-int cgroup_leaf_limit(const struct cgroup_host *host, const char *name,
-		      const struct cgroup_limits *limits, struct dyno_err *err)
+/* @leaf: takes note of what is refused, and the rest is written; NULL: that is an error. */
+static int write_limits(const struct cgroup_host *host, const char *name,
+			const struct cgroup_limits *limits, struct cgroup_leaf *leaf,
+			struct dyno_err *err)
 {
 	struct cgroup_write plan[CGROUP_PLAN_MAX];
-	size_t n;
+	size_t n = cgroup_plan(host, limits, plan);
 
-	if (host->kind == CGROUP_NONE)
-		return 0;
-
-	n = cgroup_plan(host, limits, plan);
 	for (size_t i = 0; i < n; i++) {
 		const struct cgroup_write *w = &plan[i];
 		char path[LEAF_PATH_BYTES];
@@ -183,10 +185,21 @@ int cgroup_leaf_limit(const struct cgroup_host *host, const char *name,
 			i++; /* the file is there: its replacement is not needed */
 		if (r == 0 || (r == -ENOENT && w->absent != CGROUP_ABSENT_FAIL))
 			continue;
-		return err_set(err, ERR_CGROUP, -r, "write %s to %s/%s", w->value, CGROUP_PARENT,
-			       path);
+		if (!leaf)
+			return err_set(err, ERR_CGROUP, -r, "write %s to %s/%s", w->value,
+				       CGROUP_PARENT, path);
+		if (leaf->refused == 0)
+			(void)str_fmt(leaf->refusal, sizeof(leaf->refusal), "write %s to %s: %s",
+				      w->value, w->file, err_errno_text(-r));
+		leaf->refused |= w->has;
 	}
 	return 0;
+}
+
+int cgroup_leaf_limit(const struct cgroup_host *host, const char *name,
+		      const struct cgroup_limits *limits, struct dyno_err *err)
+{
+	return host->kind == CGROUP_NONE ? 0 : write_limits(host, name, limits, NULL, err);
 }
 
 /* ---- create and remove ----------------------------------------------------------------------- */
@@ -362,6 +375,7 @@ int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
 		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
 		       struct dyno_err *err)
 {
+	struct cgroup_leaf note = CGROUP_LEAF_INIT;
 	int r;
 
 	if (host->kind == CGROUP_NONE)
@@ -371,12 +385,17 @@ int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
 	r = make_leaf(host, name, err);
 	if (r < 0)
 		return r;
-	r = limits ? cgroup_leaf_limit(host, name, limits, err) : 0;
+	if (limits)
+		r = write_limits(host, name, limits, limits->lenient ? &note : NULL, err);
 	if (r == 0)
 		r = cgroup_leaf_open(host, name, ret, err);
-	if (r < 0)
+	if (r < 0) {
 		unmake(host, name, _CGROUP_TREE_MAX);
-	return r;
+		return r;
+	}
+	ret->refused = note.refused;
+	memcpy(ret->refusal, note.refusal, sizeof(ret->refusal));
+	return 0;
 }
 
 void cgroup_leaf_joined(struct cgroup_leaf *leaf)

@@ -21,6 +21,10 @@ struct cgroup_tree_info {
 
 extern const struct cgroup_tree_info cgroup_trees[_CGROUP_TREE_MAX];
 
+/* The default weight of a group and what it is on v1. Source: cgroup-v2.rst, cpu.weight. */
+#define CGROUP_WEIGHT_DEFAULT 100U
+#define CGROUP_SHARES_DEFAULT 1024U
+
 /* Writes that the limits of one leaf need at most. */
 #define CGROUP_PLAN_MAX 12
 
@@ -33,12 +37,14 @@ enum cgroup_absent { CGROUP_ABSENT_FAIL, CGROUP_ABSENT_SKIP, CGROUP_ABSENT_NEXT 
  * @file: name of the file
  * @value: text to write
  * @absent: see enum cgroup_absent
+ * @has: CGROUP_HAS_* of its controller
  */
 struct cgroup_write {
 	enum cgroup_tree tree;
 	const char *file;
 	char value[48];
 	enum cgroup_absent absent;
+	unsigned int has;
 };
 
 /**

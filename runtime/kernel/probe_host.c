@@ -18,6 +18,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "kernel/cgroup.h"
+#include "kernel/cgroup_limit.h"
 #include "kernel/probe_priv.h"
 #include "model/port.h"
 
@@ -55,8 +56,12 @@ void probe_cgroup(const struct probe_ctx *ctx, struct probe_result *ret)
 	cgroup_host_done(&host);
 }
 
-static void probe_controller(unsigned int has, const char *what, struct probe_result *ret)
+/* @find_above: the limit of a group around all dynos; NULL: the controller has none of use */
+static void probe_controller(unsigned int has, const char *what,
+			     void (*find_above)(const struct cgroup_host *, struct cgroup_above *),
+			     struct probe_result *ret)
 {
+	struct cgroup_above above = {0};
 	struct cgroup_host host;
 
 	if (cgroup_host_open(CGROUP_ROOT, &host, NULL) < 0 || host.kind == CGROUP_NONE) {
@@ -64,7 +69,12 @@ static void probe_controller(unsigned int has, const char *what, struct probe_re
 		probe_fix(ret, "see cgroup");
 		return;
 	}
-	if (host.controllers & has) {
+	if (find_above)
+		find_above(&host, &above);
+	if (above.value) {
+		probe_say(ret, DYNO_OK, "%s can be set; all dynos together: %llu, by %s", what,
+			  (unsigned long long)above.value, above.group);
+	} else if (host.controllers & has) {
 		probe_say(ret, DYNO_OK, "%s can be set", what);
 	} else {
 		probe_say(ret, DYNO_WARN, "no %s: %s", what, host.reason);
@@ -76,19 +86,19 @@ static void probe_controller(unsigned int has, const char *what, struct probe_re
 void probe_cgroup_memory(const struct probe_ctx *ctx, struct probe_result *ret)
 {
 	(void)ctx;
-	probe_controller(CGROUP_HAS_MEMORY, "limit of memory", ret);
+	probe_controller(CGROUP_HAS_MEMORY, "limit of memory", cgroup_memory_above, ret);
 }
 
 void probe_cgroup_cpu(const struct probe_ctx *ctx, struct probe_result *ret)
 {
 	(void)ctx;
-	probe_controller(CGROUP_HAS_CPU, "share of CPU", ret);
+	probe_controller(CGROUP_HAS_CPU, "share of CPU", NULL, ret);
 }
 
 void probe_cgroup_pids(const struct probe_ctx *ctx, struct probe_result *ret)
 {
 	(void)ctx;
-	probe_controller(CGROUP_HAS_PIDS, "limit of processes", ret);
+	probe_controller(CGROUP_HAS_PIDS, "limit of processes", cgroup_pids_above, ret);
 }
 
 /*

@@ -94,6 +94,21 @@ static void text_memory(const struct appspec_input *in, struct sbuf *out)
 	etc_memory_limit(out, in->limits->memory_bytes);
 }
 
+static void text_memory_max(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_cgroup_max(out, in->limits->memory_bytes);
+}
+
+static void text_pids_max(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_cgroup_max(out, in->limits->pids);
+}
+
+static void text_cpu_max(const struct appspec_input *in, struct sbuf *out)
+{
+	etc_cpu_max(out, in->limits->cpu_quota_usec, SIZE_CPU_PERIOD_USEC);
+}
+
 static void text_boot_id(const struct appspec_input *in, struct sbuf *out)
 {
 	sbuf_addf(out, "%s\n", in->boot_id);
@@ -108,7 +123,8 @@ struct node_plan {
 	bool only_directory; /* where the app is a directory of the caller */
 };
 
-/* Source: contract 2.4, 2.5, 2.9; parents first. */
+/* Source: contract 2.4, 2.5, 2.9; parents first.  The names of v2 are where libuv and others look
+ * that do not ask which trees are mounted. */
 static const struct node_plan node_plans[] = {
 	{"etc", NULL, 0755, SPEC_IN_ROOT, false, false},
 	{"etc/passwd", text_passwd, 0444, SPEC_IN_ROOT, false, false},
@@ -121,6 +137,9 @@ static const struct node_plan node_plans[] = {
 	{"sys", NULL, 0555, SPEC_IN_ROOT, false, false},
 	{"sys/fs", NULL, 0555, SPEC_IN_ROOT, false, false},
 	{"sys/fs/cgroup", NULL, 0555, SPEC_IN_ROOT, false, false},
+	{"sys/fs/cgroup/memory.max", text_memory_max, 0444, SPEC_IN_ROOT, false, false},
+	{"sys/fs/cgroup/cpu.max", text_cpu_max, 0444, SPEC_IN_ROOT, false, false},
+	{"sys/fs/cgroup/pids.max", text_pids_max, 0444, SPEC_IN_ROOT, false, false},
 	{"sys/fs/cgroup/memory", NULL, 0555, SPEC_IN_ROOT, false, false},
 	{"sys/fs/cgroup/memory/memory.limit_in_bytes", text_memory, 0444, SPEC_IN_ROOT, false,
 	 false},
@@ -356,7 +375,8 @@ int appspec_compile(const struct appspec_input *in, struct arena *arena, struct 
 			    .cwd = "/app", /* Source: contract 2.10 */
 			    .uid = in->uid,
 			    .gid = in->uid, /* Source: contract 1.10 */
-			    .umask = 022},
+			    .umask = 022,
+			    .affinity = in->affinity},
 		.network = in->network,
 		.seccomp = !in->unconfined,
 		.filter = in->filter,

@@ -30,6 +30,7 @@
  * @argv, @envp: the command
  * @uid: of the app, 1000-59999
  * @limits: what it may use
+ * @affinity: CPUs that the command is bound to; empty: none in particular
  * @app_is_root: @app is a tree for `/` (root/app/... of the store); else it is what /app shows
  * @app, @stack: the layers
  * @binds, @n_binds: host directories to show at the same path
@@ -51,6 +52,7 @@ struct appspec_input {
 	const char *const *envp;
 	uint32_t uid;
 	const struct limits *limits;
+	struct cpulist affinity;
 	bool app_is_root;
 	struct spec_layer app;
 	struct spec_layer stack;

@@ -115,3 +115,19 @@ void etc_memory_limit(struct sbuf *out, uint64_t bytes)
 {
 	sbuf_addf(out, "%ju\n", (uintmax_t)(bytes ? bytes : ETC_MEMORY_UNLIMITED_BYTES));
 }
+
+void etc_cgroup_max(struct sbuf *out, uint64_t value)
+{
+	if (value)
+		sbuf_addf(out, "%ju\n", (uintmax_t)value);
+	else
+		sbuf_adds(out, "max\n");
+}
+
+void etc_cpu_max(struct sbuf *out, uint64_t quota_usec, uint64_t period_usec)
+{
+	if (quota_usec)
+		sbuf_addf(out, "%ju %ju\n", (uintmax_t)quota_usec, (uintmax_t)period_usec);
+	else
+		sbuf_addf(out, "max %ju\n", (uintmax_t)period_usec);
+}

@@ -58,4 +58,10 @@ void etc_resolv_conf(struct sbuf *out, const char *text, size_t len);
 /** etc_memory_limit() - memory.limit_in_bytes (CONTRACT 2.5). @bytes: 0: no limit */
 void etc_memory_limit(struct sbuf *out, uint64_t bytes);
 
+/** etc_cgroup_max() - memory.max and pids.max as v2 has them. @value: 0: "max" */
+void etc_cgroup_max(struct sbuf *out, uint64_t value);
+
+/** etc_cpu_max() - cpu.max: quota and period in microseconds. @quota_usec: 0: "max" */
+void etc_cpu_max(struct sbuf *out, uint64_t quota_usec, uint64_t period_usec);
+
 #endif

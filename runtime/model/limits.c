@@ -12,12 +12,10 @@
 /* What one WEB_CONCURRENCY worker takes. Source: contract 3.11 */
 #define WORKER_BYTES (256ULL << 20)
 
-/* The kernel's two scales of the same thing, to the nearest. */
+/* The kernel's two scales of the same thing, to the nearest; back: limits_weight(). */
 #define SHARES_OF_WEIGHT(weight) (((weight)*SIZE_SHARES_PER_X + 50) / LIMITS_WEIGHT_DEFAULT)
-#define WEIGHT_OF_SHARES(shares) \
-	(((shares)*LIMITS_WEIGHT_DEFAULT + SIZE_SHARES_PER_X / 2) / SIZE_SHARES_PER_X)
 
-#define NAME_ROW(id, name, ...) [id] = (name),
+#define NAME_ROW(id, name, ...)	 [id] = (name),
 static const char *const names[] = {DYNO_LIMITS(NAME_ROW)};
 #undef NAME_ROW
 _Static_assert(ARRAY_SIZE(names) == _LIMIT_MAX, "a name for each limit");
@@ -500,6 +498,11 @@ int limits_resolve(const struct limits_ask *ask, const struct dyno_size *size,
 
 /* ---- what follows from it ------------------------------------------------------------------- */
 
+uint64_t limits_weight(uint64_t cpu_shares)
+{
+	return (cpu_shares * LIMITS_WEIGHT_DEFAULT + SIZE_SHARES_PER_X / 2) / SIZE_SHARES_PER_X;
+}
+
 uint64_t limits_swap_bytes(const struct limits *limits)
 {
 	return limits->hard_bytes > limits->memory_bytes ? limits->hard_bytes - limits->memory_bytes
@@ -531,7 +534,7 @@ uint64_t limits_value(const struct limits *limits, enum limit limit)
 	case LIMIT_CPUS:
 		return limits->cpu_quota_usec;
 	case LIMIT_CPU_WEIGHT:
-		return WEIGHT_OF_SHARES(limits->cpu_shares);
+		return limits_weight(limits->cpu_shares);
 	case LIMIT_CPUSET:
 		return cpulist_count(&limits->cpuset);
 	case LIMIT_PIDS:

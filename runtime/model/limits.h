@@ -162,6 +162,9 @@ void limits_of_size(const struct dyno_size *size, struct limits *ret);
 int limits_resolve(const struct limits_ask *ask, const struct dyno_size *size,
 		   const struct cpulist *host, struct limits *ret, struct dyno_err *err);
 
+/** limits_weight() - a share of the CPU in the scale of --cpu-weight. */
+uint64_t limits_weight(uint64_t cpu_shares);
+
 /** limits_swap_bytes() - what may be swapped out: the hard mark less the quota. */
 uint64_t limits_swap_bytes(const struct limits *limits);
 

@@ -161,7 +161,7 @@ int sizefile_each(const char *text, size_t len, sizefile_fn fn, void *data, stru
 			err_context(err, "line %u", lines.number);
 			return -EINVAL;
 		}
-		r = fn(data, &size);
+		r = fn(data, &size, lines.s, lines.len);
 		if (r != 0)
 			return r;
 	}

@@ -23,8 +23,9 @@
 #define SIZEFILE_CORES_MAX 1024U
 
 /** sizefile_fn() - one size. @size: valid, and its name, during the call only
+ * @line, @len: how it was written, not NUL-terminated
  * Return: 0, or what ends the walk. */
-typedef int (*sizefile_fn)(void *data, const struct dyno_size *size);
+typedef int (*sizefile_fn)(void *data, const struct dyno_size *size, const char *line, size_t len);
 
 /**
  * sizefile_each() - the sizes of a text in their order.

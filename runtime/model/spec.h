@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/cpulist.h"
+
 struct sock_filter;
 
 /* More than a slug over a stack needs; the overlay takes them as they stand, uppermost first. */
@@ -40,6 +42,7 @@ struct spec_rlimit {
  * @uid, @gid: ids inside
  * @umask: file mode creation mask
  * @rlimits, @n_rlimits: see above
+ * @affinity: CPUs that it is bound to; empty: none in particular
  */
 struct spec_process {
 	const char *const *argv;
@@ -50,6 +53,7 @@ struct spec_process {
 	mode_t umask;
 	const struct spec_rlimit *rlimits;
 	size_t n_rlimits;
+	struct cpulist affinity;
 };
 
 /* The ids on disk are those seen inside. */

@@ -51,5 +51,5 @@ pid_of() { fact "$1" pid; }
 init_of() { fact "$1" init_pid; }
 monitor_of() { fact "$1" monitor_pid; }
 log_of() { sed -E 's/^[0-9T:.-]+\+00:00 //' "$BASE"/data/logs/*/"$1.log"; }
-platform_of() { log_of "$1" | sed -n 's/^heroku\[[^]]*\]: //p'; }
+platform_of() { log_of "$1" | sed -nE '/'"$UNLIMITED"'/d; s/^heroku\[[^]]*\]: //p'; }
 gone() { wait_for "$1" deserted "${@:2}"; }

@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "kernel/cgroup_limit.h"
 #include "kernel/cgroup_priv.h"
 
 #include "fakecgroup.h"
@@ -389,6 +390,128 @@ static void host_open__v2_without_memory__named_with_fix(void **state)
 	cgroup_host_done(&host);
 }
 
+/* T49: a container's trees, in which ours was made before. */
+static void host_open__read_only__none_and_why(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+
+	fake_v2(fake, "");
+	fake->layout.read_only[CGROUP_TREE_UNIFIED] = true;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.kind, CGROUP_NONE);
+	assert_int_equal(host.controllers, 0);
+	assert_non_null(strstr(host.reason, "mounted read-only"));
+	assert_non_null(strstr(host.fix, "read-write"));
+
+	fake->layout = (struct cgroup_layout){0};
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	fake_mount(fake, CGROUP_TREE_PIDS, "pids");
+	fake->layout.read_only[CGROUP_TREE_MEMORY] = true;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_PIDS);
+	assert_non_null(strstr(host.reason, "memory is mounted read-only"));
+	cgroup_host_done(&host);
+}
+
+static void limits_read__files__back_as_they_were_asked_for(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_limits l;
+	struct cgroup_host host;
+	unsigned int known;
+
+	fake_v2(fake, "");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(cgroup_limits_read(&host, "a.1", &l, &known), -ENOENT);
+	fake_dir(fake, "v2/dyno/a.1");
+	fake_file(fake, "v2/dyno/a.1/memory.max", "512\n");
+	fake_file(fake, "v2/dyno/a.1/memory.swap.max", "256\n");
+	fake_file(fake, "v2/dyno/a.1/cpu.weight", "200\n");
+	fake_file(fake, "v2/dyno/a.1/cpu.max", "50000 100000\n");
+	fake_file(fake, "v2/dyno/a.1/pids.max", "77\n");
+	assert_int_equal(cgroup_limits_read(&host, "a.1", &l, &known), 0);
+	assert_int_equal(known, CGROUP_HAS_ALL);
+	assert_int_equal(l.memory_bytes, 512);
+	assert_int_equal(l.memory_swap_bytes, 768);
+	assert_int_equal(l.cpu_shares, 2048);
+	assert_int_equal(l.cpu_quota_usec, 50000);
+	assert_int_equal(l.cpu_period_usec, 100000);
+	assert_int_equal(l.pids, 77);
+
+	fake_file(fake, "v2/dyno/a.1/memory.swap.max", "max\n");
+	fake_file(fake, "v2/dyno/a.1/cpu.max", "max 100000\n");
+	fake_file(fake, "v2/dyno/a.1/pids.max", "max\n");
+	assert_int_equal(cgroup_limits_read(&host, "a.1", &l, &known), 0);
+	assert_int_equal(l.memory_swap_bytes | l.cpu_quota_usec | l.pids, 0);
+	/* what cannot be understood is not known */
+	fake_file(fake, "v2/dyno/a.1/pids.max", "many\n");
+	fake_file(fake, "v2/dyno/a.1/cpu.max", "1\n");
+	assert_int_equal(cgroup_limits_read(&host, "a.1", &l, &known), 0);
+	assert_int_equal(known, CGROUP_HAS_MEMORY);
+	cgroup_host_done(&host);
+}
+
+static void limits_read__v1__no_limit_is_a_huge_number(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_limits l;
+	struct cgroup_host host;
+	unsigned int known;
+
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	fake_mount(fake, CGROUP_TREE_CPU, "cpu");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	fake_dir(fake, "memory/dyno/a.1");
+	fake_dir(fake, "cpu/dyno/a.1");
+	fake_file(fake, "memory/dyno/a.1/memory.limit_in_bytes", "9223372036854771712\n");
+	fake_file(fake, "cpu/dyno/a.1/cpu.shares", "512\n");
+	fake_file(fake, "cpu/dyno/a.1/cpu.cfs_quota_us", "-1\n");
+	fake_file(fake, "cpu/dyno/a.1/cpu.cfs_period_us", "100000\n");
+	assert_int_equal(cgroup_limits_read(&host, "a.1", &l, &known), 0);
+	assert_int_equal(known, CGROUP_HAS_MEMORY | CGROUP_HAS_CPU);
+	assert_int_equal(l.memory_bytes | l.memory_swap_bytes | l.cpu_quota_usec, 0);
+	assert_int_equal(l.cpu_shares, 512);
+	fake_file(fake, "memory/dyno/a.1/memory.limit_in_bytes", "4096\n");
+	assert_int_equal(cgroup_limits_read(&host, "a.1", &l, &known), 0);
+	assert_int_equal(l.memory_bytes, 4096);
+	assert_int_equal(l.memory_swap_bytes, 4096); /* swap is not counted */
+	cgroup_host_done(&host);
+}
+
+/* T49: the parent's limit is smaller, or the parent is frozen. */
+static void above__groups_around__the_smallest_is_named(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_above above;
+	struct cgroup_host host;
+	char group[128] = "";
+
+	fake_v2(fake, "");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	cgroup_memory_above(&host, &above);
+	assert_int_equal(above.value, 0);
+	assert_false(cgroup_frozen(&host, group, sizeof(group)));
+
+	fake_file(fake, "v2/dyno/memory.max", "max\n");
+	fake_file(fake, "v2/memory.max", "4096\n");
+	fake_file(fake, "v2/dyno/pids.max", "10\n");
+	fake_file(fake, "v2/pids.max", "20\n");
+	cgroup_memory_above(&host, &above);
+	assert_int_equal(above.value, 4096);
+	assert_true(str_ends(above.group, "/v2"));
+	cgroup_pids_above(&host, &above);
+	assert_int_equal(above.value, 10);
+	assert_true(str_ends(above.group, "/v2/dyno"));
+
+	fake_file(fake, "v2/dyno/cgroup.freeze", "0\n");
+	assert_false(cgroup_frozen(&host, group, sizeof(group)));
+	fake_file(fake, "v2/dyno/cgroup.freeze", "1\n");
+	assert_true(cgroup_frozen(&host, group, sizeof(group)));
+	assert_true(str_ends(group, "/v2/dyno"));
+	cgroup_host_done(&host);
+}
+
 /* The words of a fresh tree are enabled, each by its own write. */
 static void host_open__v2_fresh__controllers_enabled(void **state)
 {
@@ -743,6 +866,28 @@ static void real_leaf__wrong_limit__error_and_nothing_left(void **state)
 					 -1);
 }
 
+static void real_leaf__wrong_limit_leniently__noted_and_the_rest_written(void **state)
+{
+	struct real *real = *state;
+	struct cgroup_limits limits = {.memory_swap_bytes = MIB << 20, /* a TiB */
+				       .pids = 1ULL << 40,
+				       .cpu_shares = 2048,
+				       .lenient = true};
+	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct dyno_err err = {0};
+	unsigned int known = 0;
+
+	SKIP_UNLESS(real->host.controllers == CGROUP_HAS_ALL, "no controllers");
+	assert_int_equal(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, &err), 0);
+	assert_int_equal(leaf.refused, CGROUP_HAS_PIDS);
+	assert_non_null(strstr(leaf.refusal, "pids.max"));
+	assert_int_equal(cgroup_limits_read(&real->host, real->name, &limits, &known), 0);
+	assert_int_equal(known, CGROUP_HAS_ALL);
+	assert_int_equal(limits.pids, 0);
+	assert_int_equal(limits.cpu_shares, 2048);
+	assert_int_equal(limits.memory_swap_bytes, MIB << 20);
+}
+
 #define REAL(test) cmocka_unit_test_setup_teardown(test, real_setup, real_teardown)
 
 int main(void)
@@ -759,6 +904,10 @@ int main(void)
 		FAKE(leaf_create__bad_names__refused),
 		FAKE(leaf__on_v2__limits_written_counters_read_and_walked),
 		FAKE(host_open__v2_without_memory__named_with_fix),
+		FAKE(host_open__read_only__none_and_why),
+		FAKE(limits_read__files__back_as_they_were_asked_for),
+		FAKE(limits_read__v1__no_limit_is_a_huge_number),
+		FAKE(above__groups_around__the_smallest_is_named),
 		FAKE(host_open__v2_fresh__controllers_enabled),
 		FAKE(host_open__rootless_v2__own_group_or_the_one_around),
 		FAKE(each_leaf__suffix_and_two_trees__each_once),
@@ -767,6 +916,7 @@ int main(void)
 		REAL(real_leaf__more_processes_than_the_limit__eagain),
 		REAL(real_leaf__more_memory_than_the_hard_mark__counted),
 		REAL(real_leaf__wrong_limit__error_and_nothing_left),
+		REAL(real_leaf__wrong_limit_leniently__noted_and_the_rest_written),
 	};
 
 	return cmocka_run_group_tests_name("cgroup", tests, NULL, NULL);

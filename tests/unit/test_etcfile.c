@@ -52,6 +52,18 @@ static void etc_hosts__name__resolves_to_itself_C2_14(void **state)
 	assert_string_equal(out.data, "x\n");
 }
 
+static void etc_cgroup_max__limits__as_v2_shows_them_C2_5(void **state)
+{
+	_cleanup_sbuf_ struct sbuf out = {0};
+
+	(void)state;
+	etc_cgroup_max(&out, 256);
+	etc_cgroup_max(&out, 0);
+	etc_cpu_max(&out, 90000, 100000);
+	etc_cpu_max(&out, 0, 100000);
+	assert_string_equal(sbuf_str(&out), "256\nmax\n90000 100000\nmax 100000\n");
+}
+
 static void etc_memory_limit__bytes__as_v1_shows_them_C2_5(void **state)
 {
 	_cleanup_sbuf_ struct sbuf out = {0};
@@ -283,6 +295,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(etc_passwd__user__is_u_and_the_uid_C1_10),
 		cmocka_unit_test(etc_hosts__name__resolves_to_itself_C2_14),
+		cmocka_unit_test(etc_cgroup_max__limits__as_v2_shows_them_C2_5),
 		cmocka_unit_test(etc_memory_limit__bytes__as_v1_shows_them_C2_5),
 		cmocka_unit_test(etc_resolv_conf__junk__is_dropped),
 		with_home(etc_profile__scripts__are_sourced_in_c_order_C3_2),

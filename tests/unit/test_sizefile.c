@@ -24,9 +24,12 @@ struct seen {
 	int answer;
 };
 
-static int see(void *data, const struct dyno_size *size)
+static int see(void *data, const struct dyno_size *size, const char *line, size_t len)
 {
 	struct seen *seen = data;
+
+	assert_memory_equal(line, size->name, strlen(size->name));
+	assert_true(len >= strlen(size->name) && line[len - 1] != ' ');
 
 	assert_true(seen->n < ARRAY_SIZE(seen->sizes));
 	(void)snprintf(seen->names[seen->n], SIZEFILE_NAME_BYTES, "%s", size->name);

@@ -30,6 +30,7 @@ int mode_watch(char **args);
 int mode_give(char **args);
 int mode_look(char **args);
 int mode_opened(char **args);
+int mode_bomb(char **args);
 
 /* Return: 0 or more, or -errno, of a call that gave @r. */
 int result(long r);

@@ -7,6 +7,7 @@
  *   hostile writable DIR...          files below that can be opened for writing
  *   hostile watch SECONDS            looks into each process that appears for what is not the dyno's
  *   hostile give KEY | look KEY      leaves signs of every kind; finds those of another process
+ *   hostile bomb fork|thread|vfork   makes tasks for ever, tells the first refusal
  *   hostile opened PATH... -- WORD...   runs a command, tells which paths were opened meanwhile
  */
 #include <errno.h>
@@ -92,7 +93,7 @@ static const struct {
 	{"calls", mode_calls},	 {"sockets", mode_sockets},   {"files", mode_files},
 	{"facts", mode_facts},	 {"syscalls", mode_syscalls}, {"writable", mode_writable},
 	{"watch", mode_watch},	 {"give", mode_give},	      {"look", mode_look},
-	{"opened", mode_opened},
+	{"opened", mode_opened}, {"bomb", mode_bomb},
 };
 
 int main(int argc, char **argv)
