@@ -19,14 +19,14 @@ web() {
 	echo "$dir"
 }
 
+# at_us TEXT: when the platform said the line with it
+at_us() { date -d "$(sed -n "s/ .*$1.*//p" "$err")" +%s%6N; }
 port_of() { sed -n 's/.*listening on [^:]*:\([0-9]*\)$/\1/p' "$out"; }
 
 @test "web is up when it listens, not before, and serves (C4.5, C6.2)" {
 	begin "$(web 'python3 listen.py --after 1')"
-	wait_for 5 grep -q 'Starting process' "$err"
-	sleep 0.7
-	run -1 grep 'to up' "$err"
-	up 5
+	up
+	[ $(($(at_us 'to up') - $(at_us 'Starting process'))) -ge 1000000 ] || fail "up too early"
 	says 1 'listening on 0.0.0.0'
 	[ "$(curl -s "http://127.0.0.1:$(port_of)/")" = ok ]
 	kill "$pid"
@@ -56,7 +56,7 @@ EOF2
 	begin --boot-timeout 2s "$(web 'trap "" TERM; sleep 1000; true')"
 	finish 137
 	took=$((${EPOCHREALTIME/./} - ${began/./}))
-	[[ $took -ge 1950000 && $took -lt 4000000 ]] || fail "took $took us"
+	[[ $took -ge 1950000 && $took -lt 20000000 ]] || fail "took $took us"
 	# rootless, other sockets of the same user say nothing of the dyno
 	[ "$PROFILE" = rootless ] || grep -q ': Boot timeout: listening on nothing, expected 0.0.0.0:$PORT=' "$err"
 	sed -i '/: Boot timeout: /d' "$err"
@@ -167,8 +167,8 @@ EOF2
 
 @test "a stop during the boot needs no R10 (C7.1, T54)" {
 	begin --boot-timeout 60s "$(web 'sleep 1000')"
-	wait_for 5 pid1
-	sleep 0.2
+	asleep() { inhabitants "$(pid1)" | sed 's,.*,/proc/&/comm,' | xargs cat | grep -qx sleep; }
+	wait_for 5 asleep
 	kill "$pid"
 	finish 143
 	assert_platform <<'EOF2'

@@ -31,7 +31,7 @@ no_process() {
 	done
 }
 
-spotless() { "$TOP/tests/helpers/residue" compare "$BATS_TEST_TMPDIR/before" "${1:-1}"; }
+spotless() { "$TOP/tests/helpers/residue" compare "$BATS_TEST_TMPDIR/before" "${1:-20}"; }
 
 collect() {
 	run -0 dyno gc
@@ -67,7 +67,7 @@ collect() {
 			[[ -z $output ]] || fail "$step:$num: the command ran"
 			[ -z "$(ls "$BASE/run/shapes" 2>/dev/null)" ] || fail "$step:$num: $(ls "$BASE"/run/*/*)"
 		done
-		spotless 1
+		spotless
 	done
 	run -0 dyno run -q "$SHAPES" -- true
 }
@@ -79,7 +79,7 @@ collect() {
 		[ "$status" -eq 125 ] || fail "$step: status $status, $stderr"
 		[[ $stderr == *"launch step $step: "* ]] || fail "$step: $stderr"
 	done
-	spotless 1
+	spotless
 }
 
 @test "a launcher killed at every step leaves no process, and gc the rest (T41)" {
@@ -87,9 +87,9 @@ collect() {
 		DYNO_FAULT=$step:kill begin "$SHAPES" 'sleep 98761'
 		finish
 		[ "$status" -eq 137 ] || fail "$step: status $status, $stderr"
-		no_process 1
+		no_process 20
 		collect
-		spotless 1 || fail "after gc: $step"
+		spotless || fail "after gc: $step"
 	done
 	run -0 dyno run -q "$SHAPES" -- true
 }
@@ -100,10 +100,10 @@ collect() {
 		DYNO_FAULT=$step:kill begin --scratch disk --network none "$dir"
 		finish
 		[ "$status" -eq 137 ] || fail "$step: status $status, $stderr"
-		no_process 1
+		no_process 20
 	done
 	collect
-	spotless 1
+	spotless
 }
 
 @test "without gc the next start of that name takes over what a killed launcher left (T41)" {
@@ -114,7 +114,7 @@ collect() {
 		done
 		run -0 dyno run -q --scratch "$scratch" --name web.1 "$SHAPES" 'ls /tmp; echo "$DYNO"'
 		[ "$output" = web.1 ]
-		spotless 1
+		spotless
 	done
 }
 
@@ -132,10 +132,10 @@ collect() {
 		kill -KILL "$pid"
 		finish 137
 		wait_for 1 deserted "${living[@]}"
-		no_process 1
+		no_process 20
 	done
 	collect
-	spotless 1
+	spotless
 }
 
 @test "a launcher killed at a random moment leaves nothing that gc does not find (T41)" {
@@ -146,9 +146,9 @@ collect() {
 		finish
 		[[ $status == 137 || $status == 0 ]] || fail "status $status: $stderr"
 	done
-	no_process 1
+	no_process 20
 	collect
-	spotless 1
+	spotless
 }
 
 @test "gc leaves a living dyno alone (T54)" {

@@ -149,7 +149,8 @@ two() { app -t 'web: python3 -m http.server $PORT' -t 'worker: echo working; sle
 		began=$SECONDS
 		for signal in $signals; do
 			kill "-$signal" "$pid"
-			sleep 0.5
+			# a second one of the same kind would be lost before the first was obeyed
+			[ "$signal" = QUIT ] || wait_for 10 grep -q stopping "$err"
 		done
 		finish 0
 		[ $((SECONDS - began)) -lt 20 ] || lib_seen "it took $((SECONDS - began)) s"
@@ -169,11 +170,15 @@ two() { app -t 'web: python3 -m http.server $PORT' -t 'worker: echo working; sle
 }
 
 @test "its status is that of the first dyno that crashed and is not restarted" {
-	dir=$(app -t 'one: sleep 0.3; exit 7' -t 'two: sleep 1.5; exit 8' -t 'three: kill -9 $$' crash)
-	foreground --restart never "$dir" one two
-	finish 7
-	foreground --restart never "$dir" three two
-	finish 137
+	dir=$(app -t 'one: sleep 0.3; exit 7' -t 'three: sleep 0.3; kill -9 $$' \
+		-t 'two: trap "exit 8" USR1; echo on; while :; do sleep 0.05; done' crash)
+	for first in one:7 three:137; do
+		foreground --restart never "$dir" "${first%:*}" two
+		says 10 'app[two.1]: on'
+		says 10 "heroku[${first%:*}.1]: State changed from up to crashed"
+		dyno kill -q -s USR1 crash/two.1
+		finish "${first#*:}"
+	done
 	# after a signal it is 0, whatever crashed before
 	dir=$(app -t 'one: exit 7' -t 'two: sleep 1000' crash2)
 	foreground --restart never "$dir"
@@ -255,8 +260,10 @@ two() { app -t 'web: python3 -m http.server $PORT' -t 'worker: echo working; sle
 	foreground --restart never "$(two)"
 	comes_up web.1 worker.1
 	kill -KILL "$(pgrep -f "^dyno-monitor [^ ]+ worker.1 $DYNO_CFG_RUN_DIR")"
-	sleep 0.5
-	[ "$(monitors | wc -l)" -eq 1 ]
+	left() { [ "$(monitors | wc -l)" -eq "$1" ]; }
+	wait_for 10 left 1
+	sleep 0.2
+	left 1
 	kill -KILL "$(monitors)"
 	finish 137
 	[ -z "$stderr" ] || lib_seen "expected silence"

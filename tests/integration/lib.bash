@@ -11,7 +11,7 @@
 #   slug NAME                path of a sample slug
 #   loops N                  N in a long run, a hundredth otherwise, at least 1
 #   need REASON COMMAND...   skip unless COMMAND succeeds; an error where DYNO_MUST_WORK=1
-#   wait_for SECONDS CMD...  until CMD succeeds
+#   wait_for SECONDS CMD...  until CMD succeeds; WAIT_MIN at least, as a machine may be busy
 #   assert_status N, assert_line TEXT, assert_no_line TEXT, assert_error CLASS   after `run`
 #
 # Variables: PROFILE (root-v1, root-v2 or rootless), BASE (a scratch directory of the file, the
@@ -127,8 +127,11 @@ need() {
 	skip "$reason"
 }
 
+# Source: own choice: what has not come after this time does not come.
+WAIT_MIN=20
+
 wait_for() {
-	local until=$((SECONDS + $1))
+	local until=$((SECONDS + ($1 < WAIT_MIN ? WAIT_MIN : $1)))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$until" ] || fail "in vain: $*"
