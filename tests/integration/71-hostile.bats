@@ -190,6 +190,49 @@ seccomp mode: 2
 securebits: 0' ] || lib_seen "facts"
 }
 
+# What tools that look for a way out of a container look at, as they would tell it.
+SURVEY='echo "pid 1: $(cat /proc/1/comm)"
+echo "host ids of root inside: $(awk "\$1 == 0 { print \$2 }" /proc/self/uid_map | grep -cx 0)"
+echo "capabilities: $(sed -n "s/^Cap...:\t//p" /proc/self/status | sort -u)"
+echo "seccomp: $(sed -n "s/^Seccomp:\t//p" /proc/self/status), no new privileges: $(sed -n "s/^NoNewPrivs:\t//p" /proc/self/status)"
+echo "mounts with set-user-id programs: $(cut -d" " -f6 /proc/self/mountinfo | grep -vcw nosuid)"
+echo "mounts of devices: $(awk "\$6 !~ /nodev/ { print \$5 }" /proc/self/mountinfo | grep -vcE "^/dev(/|\$)|^/proc/")"
+echo "file systems of the kernel: $(sed "s/.* - //" /proc/self/mountinfo | cut -d" " -f1 | sort -u | grep -xE "sysfs|cgroup2?|debugfs|tracefs|securityfs|bpf|configfs|efivarfs|mqueue|binfmt_misc|fusectl" | tr "\n" " ")"
+echo "devices: $(for f in /dev/*; do [ -L "$f" ] || { [ ! -b "$f" ] && [ ! -c "$f" ]; } || printf "%s " "$f"; done)"
+for path in /run/docker.sock /var/run/docker.sock /run/containerd/containerd.sock /run/crio/crio.sock \
+	/run/podman/podman.sock /run/dbus/system_bus_socket /run/systemd/private /run/dyno /var/lib/dyno \
+	/proc/kcore /proc/kmem /proc/mem /proc/kmsg /proc/timer_list /proc/timer_stats /proc/sched_debug \
+	/proc/scsi /proc/pressure /proc/latency_stats /proc/1/environ /proc/1/mem /proc/1/root /proc/1/fd \
+	/dev/mem /dev/kmsg /dev/port /dev/fuse /dev/kvm /dev/net/tun /dev/loop0 /dev/mapper /dev/shm/../sda \
+	/sys/kernel /sys/firmware /sys/class /sys/module /sys/fs/bpf /sys/fs/cgroup/release_agent \
+	/sys/fs/cgroup/cgroup.procs /etc/shadow /etc/gshadow /etc/sudoers /etc/ssh /root/.ssh /boot; do
+	[ -z "$(ls -A "$path/" 2>/dev/null)$(head -c1 "$path" 2>/dev/null | tr "\0" 0)" ] || echo "readable: $path"
+done
+for path in kernel/core_pattern kernel/modprobe kernel/hotplug kernel/sysrq vm/panic_on_oom fs/binfmt_misc/register; do
+	[ ! -w "/proc/sys/$path" ] || echo "writable: /proc/sys/$path"
+done'
+
+@test "what a survey tells of the way out: capabilities, filter, ids, mounts, devices, dangerous files (T30, T31, T32)" {
+	put "$APP/survey" 755 <<<"$SURVEY"
+	run as_user bash "$APP/survey"
+	grep -q '^file systems of the kernel: .*sysfs' <<<"$output" || lib_seen "nothing even outside"
+	begin_job
+	run -0 join bash /app/survey
+	joined=$output
+	end_job
+	run -0 dyno run -q "$APP" -- bash /app/survey
+	printf '# %s\n' "${lines[@]}" >&3
+	[ "$output" = "$joined" ] || lib_seen "of who joins: $joined"
+	[ "$output" = 'pid 1: dyno-init
+host ids of root inside: 0
+capabilities: 0000000000000000
+seccomp: 2, no new privileges: 1
+mounts with set-user-id programs: 0
+mounts of devices: 0
+file systems of the kernel: 
+devices: /dev/full /dev/null /dev/random /dev/tty /dev/urandom /dev/zero ' ] || lib_seen "more than that"
+}
+
 @test "the system calls that are refused are those that the policy names, and the kernel's (T31)" {
 	need "the list is that of x86-64" [ "$(uname -m)" = x86_64 ]
 	run -0 dyno run -q "$APP" -- /app/hostile syscalls
