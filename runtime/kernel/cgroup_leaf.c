@@ -84,16 +84,17 @@ static void plan_memory_v2(struct plan *plan, const struct cgroup_limits *limits
 
 	if (both != 0)
 		memory = MIN_OF(memory, both);
-	if (memory == 0)
-		return;
-	plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu", (unsigned long long)memory);
+	if (memory != 0)
+		plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu",
+			 (unsigned long long)memory);
 	if (both != 0) {
 		plan_add(plan, tree, "memory.swap.max", CGROUP_ABSENT_NEXT, "%llu",
 			 (unsigned long long)(both - memory));
 		plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu",
 			 (unsigned long long)both);
 	}
-	/* An app that lost one of its processes is broken: all or nothing. Linux 4.19. */
+	/* An app that lost one of its processes is broken: all or nothing, whoever's limit it was.
+	 * Linux 4.19. */
 	plan_add(plan, tree, "memory.oom.group", CGROUP_ABSENT_SKIP, "1");
 }
 

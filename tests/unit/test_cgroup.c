@@ -135,7 +135,7 @@ static void plan__limits__writes(void **state)
 		struct cgroup_limits limits;
 		const char *want; /* "file=value", "?": may be absent, "|": else the next */
 	} cases[] = {
-		{CGROUP_V2, CGROUP_HAS_ALL, {0}, ""},
+		{CGROUP_V2, CGROUP_HAS_ALL, {0}, "memory.oom.group=1? "},
 		{CGROUP_V1, CGROUP_HAS_ALL, {0}, ""},
 		{CGROUP_V2,
 		 CGROUP_HAS_ALL,
