@@ -11,7 +11,7 @@
 
 /* For how long one that did not answer in time is not asked: each time takes seconds, and holds up
  * the others. Source: own choice */
-#define SILENT_MS 60000U
+#define SILENT_MS 600000U
 
 /* ---- the dynos --------------------------------------------------------------------------------*/
 
@@ -24,6 +24,7 @@ static void forget(struct sampled *item)
 static bool grow(struct sampler *s)
 {
 	size_t cap = s->cap ? 2 * s->cap : 16;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it holds pointers */
 	struct sampled **items = reallocarray(s->items, cap, sizeof(*items));
 
 	if (!items)

@@ -25,7 +25,7 @@
 /* From one table to the next. */
 #define INTERVAL_MS 2000U
 /* Between the two moments that the first rates are of. */
-#define FIRST_MS 500U
+#define FIRST_MS 250U
 
 struct stats_options {
 	struct cli_common common;
@@ -285,7 +285,7 @@ const struct verb verb_stats = {
 	.summary = "what dynos use: CPU, memory, disk, network",
 	.text = "NAME is web.1, a type (web), a pattern ('web.*'), or one of these after APP/.\n"
 		"On a terminal the numbers are shown until ^C; elsewhere, or with --no-stream,\n"
-		"once.  Rates are of two moments, half a second apart at first.\n",
+		"once.  Rates are of two moments, a quarter of a second apart at first.\n",
 	CLI_OPTIONS(options, struct stats_options),
 	.max_operands = SIZE_MAX,
 	.words = OPT_WORDS_DYNO,

@@ -164,8 +164,7 @@ counts() { [ "$PROFILE" != rootless ]; }
 	run -0 as_user env TERM=dumb python3 - --once "$DYNO" <"$TOP/tests/helpers/stats-screen.py"
 }
 
-# C10.9
-@test "with --log-metrics load and memory are logged in the platform's form, without it nothing is" {
+@test "with --log-metrics load and memory are logged in the platform's form, without it nothing is (C10.9)" {
 	begin_app shop --log-metrics -- 'worker: while :; do :; done'
 	begin_app blog -- "$SLEEPER"
 	if ! counts; then
