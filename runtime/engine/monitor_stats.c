@@ -43,7 +43,7 @@ void tell_stats(struct monitor *m, struct sbuf *b)
 	stats.uptime_ms = slot ? clock_ms() - slot->started_ms : 0;
 	take_limits(&m->app->limits, &stats);
 	if (slot)
-		stats_gather(&slot->gen.launch, &stats);
+		stats_gather(&slot->gen, &stats);
 	/* Last: rates are of what was read before it. */
 	stats.taken_usec = clock_ns() / 1000;
 	stats_format(&stats, b);

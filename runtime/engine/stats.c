@@ -180,15 +180,24 @@ static void take_space(const struct statfs *fs, uint64_t *used, uint64_t *most)
 	*most = (uint64_t)fs->f_blocks * (uint64_t)fs->f_bsize;
 }
 
-/* On disk the numbers are those of the whole file system, unless the upper has one of its own or a
- * quota, by which statfs(2) tells of it alone: either is what a size asked for has made. */
-static void gather_scratch(const struct launch *launch, struct dyno_stats *stats)
+/* The dyno's root, opened for its path alone; its overlay answers for the scratch space, and the
+ * directory that the child has handed out does where there is one. */
+static int open_root(pid_t pid)
 {
-	const struct spec_root *root = &launch->spec->root;
+	char path[32];
+
+	str_fmt(path, sizeof(path), "/proc/%d/root", (int)pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Of a file system of the host's, which others write to as well, nothing is told. */
+static void gather_scratch(const struct generation *gen, int root_fd, struct dyno_stats *stats)
+{
+	const int upper_fd = gen->launch.upper_fds[0];
 	struct statfs fs;
 
-	if (root->upper != SPEC_UPPER_TMPFS || launch->upper_fds[0] < 0 ||
-	    fstatfs(launch->upper_fds[0], &fs) < 0)
+	if (gen->scratch.limit == SCRATCH_UNLIMITED ||
+	    fstatfs(upper_fd >= 0 ? upper_fd : root_fd, &fs) < 0)
 		return;
 	take_space(&fs, &stats->scratch_bytes, &stats->scratch_limit_bytes);
 	if (fs.f_files > 0) {
@@ -197,27 +206,18 @@ static void gather_scratch(const struct launch *launch, struct dyno_stats *stats
 	}
 }
 
-/* The dyno's /dev/shm: opened for its path alone, through its own root and through no link, and
- * looked at only where it is the kernel's memory, which answers at once. */
-static void gather_shm(pid_t pid, struct dyno_stats *stats)
+/* Through no link, and looked at only where it is the kernel's memory, which answers at once. */
+static void gather_shm(int root_fd, struct dyno_stats *stats)
 {
 	const struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
-	_cleanup_close_ int root = -EBADF;
-	_cleanup_close_ int fd = -EBADF;
+	_cleanup_close_ int fd = (int)syscall(SYS_openat2, root_fd, "dev/shm", &how, sizeof(how));
 	struct statfs fs;
-	char path[32];
 
-	str_fmt(path, sizeof(path), "/proc/%d/root", (int)pid);
-	root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return;
-	fd = (int)syscall(SYS_openat2, root, "dev/shm", &how, sizeof(how));
-	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
-		return;
-	take_space(&fs, &stats->shm_bytes, &stats->shm_limit_bytes);
+	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+		take_space(&fs, &stats->shm_bytes, &stats->shm_limit_bytes);
 }
 
 /* ---- what is held ---------------------------------------------------------------------------- */
@@ -242,18 +242,20 @@ void stats_take_used(struct dyno_stats *stats, bool scratch_in_memory)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
-void stats_gather(const struct launch *launch, struct dyno_stats *stats)
+void stats_gather(const struct generation *gen, struct dyno_stats *stats)
 {
+	const struct launch *launch = &gen->launch;
+	_cleanup_close_ int root_fd = open_root(launch->pid);
 	struct cgroup_stat group;
 
 	if (launch->cgroups && launch->leaf.kind != CGROUP_NONE &&
 	    cgroup_leaf_stat(launch->cgroups, launch->leaf_name, &group) == 0)
 		stats_take_cgroup(stats, &group);
-	if (launch->spec->network != SPEC_NET_HOST)
+	if (gen->spec.network != SPEC_NET_HOST)
 		gather_network(launch->pid, stats);
-	gather_scratch(launch, stats);
-	gather_shm(launch->pid, stats);
-	stats_take_used(stats, launch->spec->root.upper == SPEC_UPPER_TMPFS);
+	gather_scratch(gen, root_fd, stats);
+	gather_shm(root_fd, stats);
+	stats_take_used(stats, gen->scratch.limit == SCRATCH_TMPFS);
 }
 
 /* ---- the object ----------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
-#include "engine/launch.h"
+#include "engine/generation.h"
 #include "kernel/cgroup_stat.h"
 
 /* Version of the object; members are only ever added. */
@@ -34,12 +34,12 @@ int stats_take_netdev(struct dyno_stats *stats, const char *text);
 void stats_take_used(struct dyno_stats *stats, bool scratch_in_memory);
 
 /**
- * stats_gather() - what the kernel tells of a launch that runs: its control group, network, scratch
+ * stats_gather() - what the kernel tells of a start that runs: its control group, network, scratch
  * space and shared memory.  What cannot be read is unknown; nothing of the tenant's can
  * make it wait.
  * Context: the parent of dyno-init, which has not waited for it: its number is its own
  */
-void stats_gather(const struct launch *launch, struct dyno_stats *stats);
+void stats_gather(const struct generation *gen, struct dyno_stats *stats);
 
 /** stats_format() - one JSON object, without a newline. */
 void stats_format(const struct dyno_stats *stats, struct sbuf *b);

@@ -86,7 +86,7 @@ counts() { [ "$PROFILE" != rootless ]; }
 }
 
 @test "stats --json is an array of objects with the members of its page, null where not known" {
-	begin_app shop --network none -- \
+	begin_app shop --network none --no-receipt -- \
 		'hog: head -c 30000000 /dev/zero >/tmp/x; head -c 1000000 /dev/zero >/dev/shm/y; echo made; exec sleep 1000'
 	wait_for 20 grep -rq 'made$' "$DYNO_CFG_DATA_DIR/logs"
 	run -0 --separate-stderr dyno stats --json
