@@ -726,7 +726,7 @@ spec() { put "$BASE/spec.json" <<<"$1"; }
 
 @test "an orchestrator in a hundred lines of shell starts, scales, rolls and stops an app" {
 	[ "$(wc -l <"$TOP/tests/helpers/orchestrate.sh")" -le 100 ]
-	cp "$TOP/tests/helpers/orchestrate.sh" "$BASE/orchestrate.sh"
+	install -m 644 "$TOP/tests/helpers/orchestrate.sh" "$BASE/orchestrate.sh"
 	dir=$(two orchestrated)
 	run -0 timeout 100 "${user[@]}" env DYNO="$DYNO" TMPDIR="$BASE" bash "$BASE/orchestrate.sh" orch "$dir"
 	[ "$output" = "started web.1 worker.1

@@ -65,6 +65,8 @@ lib_rootless() {
 	mkdir "$BASE/bin" "$BASE/slugs"
 	find "$(dirname "$DYNO")" -maxdepth 1 -type f -perm -100 -exec cp {} "$BASE/bin" \;
 	cp "$SLUGS"/*.tgz "$BASE/slugs"
+	# a clone and its build may be nobody else's to read
+	chmod -R a+rX "$BASE/bin" "$BASE/slugs"
 	DYNO=$BASE/bin/$(basename "$DYNO") SLUGS=$BASE/slugs
 }
 
