@@ -128,7 +128,7 @@ standard-1x memory=1G'
 	assert_line "${sizes/#$BASE\/etc//etc}: line 2"
 	# a size of the table needs no file
 	run -0 "${with[@]}" "$DYNO" run -q --size 1x "$SHAPES" true
-	rm -rf "$BASE/etc" "$BASE/config"
+	rm -rf "${BASE:?}/etc" "${BASE:?}/config"
 }
 
 @test "inspect: every limit as asked for, who asked, and as the kernel has it (C11)" {
