@@ -652,6 +652,80 @@ typedef int (*dyno_event_fn)(void *data, const char *json);
 int dyno_events(struct dyno_host *host, const char *pattern, dyno_event_fn fn, void *data,
 		struct dyno_err *err);
 
+/* ---- logs ------------------------------------------------------------------------------------ */
+
+#define DYNO_LOG_ALL UINT64_MAX
+
+/**
+ * struct dyno_log_opts - which lines of the logs of one app.
+ * @app: NULL: the app of which the patterns speak, or the only one that has logs
+ * @patterns, @n_patterns: as dyno_each(), or the name of an app; none: every dyno
+ * @lines: the last so many that there are already, or DYNO_LOG_ALL
+ * @since_us: none that is older; 0: of any age
+ * @source: "app": what the app has printed; "heroku": what the platform has, whatever name it
+ *	   bears; NULL: both
+ */
+struct dyno_log_opts {
+	const char *app;
+	const char *const *patterns;
+	size_t n_patterns;
+	uint64_t lines;
+	uint64_t since_us;
+	const char *source;
+};
+
+/**
+ * struct dyno_log_line - one line; valid during the call only.
+ * @dyno: "web.1"
+ * @source: "app", or that of the platform; "" where the log was damaged
+ * @time_us: of its receipt, microseconds since the epoch; of the line before where it was damaged
+ * @text, @text_len: what was printed; a newline or a NUL within stands as \n or \x00, and a text of
+ *	   more than 10000 bytes as several lines
+ * @record, @record_len: the line as it is kept, "TIME SOURCE[DYNO]: TEXT"
+ */
+struct dyno_log_line {
+	const char *app;
+	const char *dyno;
+	const char *source;
+	uint64_t time_us;
+	const char *text;
+	size_t text_len;
+	const char *record;
+	size_t record_len;
+};
+
+/** dyno_log_fn() - non-zero ends the walk and is returned; the line counts as told. */
+typedef int (*dyno_log_fn)(void *data, const struct dyno_log_line *line);
+
+struct dyno_log;
+
+/**
+ * dyno_log_open() - the logs of an app's dynos, whether these live or not.  Those of dynos in the
+ * foreground are not kept.
+ * @ret: freed by dyno_log_close(), before the host
+ * Errors: "dyno.not-found": no log is meant; "usage": they are of several apps
+ */
+int dyno_log_open(struct dyno_host *host, const struct dyno_log_opts *opts, struct dyno_log **ret,
+		  struct dyno_err *err);
+
+/** dyno_log_close() - NULL is fine. */
+void dyno_log_close(struct dyno_log *log);
+
+/**
+ * dyno_log_read() - the lines that there are, in the order of their times; at the next call those
+ * that have come since, also of dynos that are new.
+ * Return: 0: that was all for now; what @fn returned; -errno.
+ */
+int dyno_log_read(struct dyno_log *log, dyno_log_fn fn, void *data, struct dyno_err *err);
+
+/** dyno_log_fd() - readable when dyno_log_read() may have something. Return: a descriptor that
+ * belongs to @log, or -errno. */
+int dyno_log_fd(struct dyno_log *log, struct dyno_err *err);
+
+/** dyno_logs() - open, read once, close. */
+int dyno_logs(struct dyno_host *host, const struct dyno_log_opts *opts, dyno_log_fn fn, void *data,
+	      struct dyno_err *err);
+
 /**
  * struct dyno_written - one path that a dyno has written; valid during the call only.
  * @change: "added", "changed", "deleted", "moved" or "unread"

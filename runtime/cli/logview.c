@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/logline.h"
 #include "base/util.h"
 
 /* Offset and length of "12:00:00" in "2026-06-01T12:00:00.123456+00:00". */
@@ -24,53 +25,6 @@ static const char *const palette[] = {
 	"\033[32m", "\033[33m", "\033[34m", "\033[35m",
 	"\033[92m", "\033[93m", "\033[94m", "\033[95m",
 };
-
-/* A part of a record. */
-struct part {
-	const char *s;
-	size_t len;
-};
-
-struct record {
-	struct part time;
-	struct part source;
-	struct part dyno;
-	struct part text;
-};
-
-/* Cuts what stands before @end off @rest. False: there is no @end in it. */
-static bool cut(struct part *rest, const char *end, struct part *ret)
-{
-	size_t len = strlen(end);
-	const char *at = memmem(rest->s, rest->len, end, len);
-
-	if (!at)
-		return false;
-	ret->s = rest->s;
-	ret->len = (size_t)(at - rest->s);
-	rest->s = at + len;
-	rest->len -= ret->len + len;
-	return true;
-}
-
-/* Names hold neither blanks nor brackets, so that the first of each ends a part. */
-static bool parse(const char *line, size_t len, struct record *ret)
-{
-	struct part rest = {line, len};
-
-	if (!cut(&rest, " ", &ret->time) || ret->time.len < TIME_OF_DAY_AT + TIME_OF_DAY_LEN ||
-	    !cut(&rest, "[", &ret->source) || !cut(&rest, "]: ", &ret->dyno))
-		return false;
-	ret->text = rest;
-	return memchr(ret->source.s, ' ', ret->source.len) == NULL &&
-	       memchr(ret->dyno.s, ' ', ret->dyno.len) == NULL;
-}
-
-static bool is_app(const struct record *record)
-{
-	return record->source.len == STRLEN(LOGVIEW_APP) &&
-	       memcmp(record->source.s, LOGVIEW_APP, STRLEN(LOGVIEW_APP)) == 0;
-}
 
 /* ---- texts ------------------------------------------------------------------------------------*/
 
@@ -138,7 +92,7 @@ static bool add_harmless(struct sbuf *out, const char *s, size_t len, bool color
 	return colored;
 }
 
-static void add_text(const struct logview *view, struct sbuf *out, const struct part *text)
+static void add_text(const struct logview *view, struct sbuf *out, const struct logline_part *text)
 {
 	if (view->raw)
 		sbuf_add(out, text->s, text->len);
@@ -149,7 +103,7 @@ static void add_text(const struct logview *view, struct sbuf *out, const struct 
 /* ---- colours ----------------------------------------------------------------------------------*/
 
 /* Source: FNV-1a, 32 bits */
-static unsigned int hash(const struct part *name)
+static unsigned int hash(const struct logline_part *name)
 {
 	unsigned int h = 2166136261U;
 
@@ -169,7 +123,7 @@ static bool is_taken(const struct logview *view, unsigned int color)
 
 /* The name decides, so that a dyno keeps its colour from one call to the next; two do not share
  * one while there is another. */
-static unsigned int color_of(struct logview *view, const struct part *name)
+static unsigned int color_of(struct logview *view, const struct logline_part *name)
 {
 	unsigned int color = hash(name) % ARRAY_SIZE(palette);
 	size_t i;
@@ -193,9 +147,9 @@ static unsigned int color_of(struct logview *view, const struct part *name)
 
 /* The platform's tag is its source too: nothing an app prints can pass for that, without colours
  * either. */
-static void add_short(struct logview *view, const struct record *r, struct sbuf *out)
+static void add_short(struct logview *view, const struct logline *r, struct sbuf *out)
 {
-	bool app = is_app(r);
+	bool app = logline_is_app(r);
 	size_t len = app ? r->dyno.len : r->source.len + STRLEN("[]") + r->dyno.len;
 
 	sbuf_addf(out, "%.*s ", TIME_OF_DAY_LEN, r->time.s + TIME_OF_DAY_AT);
@@ -215,20 +169,30 @@ static void add_short(struct logview *view, const struct record *r, struct sbuf 
 	sbuf_adds(out, view->color && !app ? RESET "\n" : "\n");
 }
 
-static void add_record(const struct logview *view, const struct record *r, struct sbuf *out)
+/* What is no record has no head. */
+static void add_record(struct logview *view, const struct logline *r, struct sbuf *out)
 {
-	sbuf_add(out, r->time.s, (size_t)(r->text.s - r->time.s));
+	size_t head = (size_t)(r->text.s - r->time.s);
+	bool colored = view->form == LOGVIEW_TAGGED && view->color && head > 0;
+
+	if (colored) {
+		sbuf_adds(out, logline_is_app(r) ? palette[color_of(view, &r->dyno)] : CYAN);
+		sbuf_add(out, r->time.s, head - 1);
+		sbuf_adds(out, RESET " ");
+	} else {
+		sbuf_add(out, r->time.s, head);
+	}
 	add_text(view, out, &r->text);
 	sbuf_addc(out, '\n');
 }
 
-static void add_member(struct sbuf *out, const char *name, const struct part *value)
+static void add_member(struct sbuf *out, const char *name, const struct logline_part *value)
 {
 	sbuf_addf(out, ",\"%s\":", name);
 	sbuf_add_json(out, value->s, value->len);
 }
 
-static void add_json(const struct record *r, struct sbuf *out)
+static void add_json(const struct logline *r, struct sbuf *out)
 {
 	json_begin(out);
 	add_member(out, "time", &r->time);
@@ -240,18 +204,22 @@ static void add_json(const struct record *r, struct sbuf *out)
 
 void logview_add(struct logview *view, const char *line, size_t len, struct sbuf *out)
 {
-	struct record r = {0};
-	bool parsed = parse(line, len, &r);
+	struct logline r = {0};
+	bool parsed = logline_parse(line, len, &r);
 
 	if (!parsed)
-		r = (struct record){.time = {line, 0}, .text = {line, len}};
-	if (parsed && view->quiet && !is_app(&r))
+		r = (struct logline){.time = {line, 0}, .text = {line, len}};
+	if (parsed && view->quiet && !logline_is_app(&r))
 		return;
 
-	if (view->form == LOGVIEW_JSON)
+	if (view->form == LOGVIEW_JSON) {
 		add_json(&r, out);
-	else if (view->form == LOGVIEW_SHORT && parsed)
+	} else if (view->form == LOGVIEW_TEXT) {
+		add_text(view, out, &r.text);
+		sbuf_addc(out, '\n');
+	} else if (view->form == LOGVIEW_SHORT && parsed) {
 		add_short(view, &r, out);
-	else
+	} else {
 		add_record(view, &r, out);
+	}
 }

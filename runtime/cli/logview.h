@@ -12,12 +12,11 @@
 
 #include "base/str.h"
 
-/* The source of what the app itself has printed; any other is the platform's. */
-#define LOGVIEW_APP "app"
-
 enum logview_form {
 	LOGVIEW_SHORT,	/* "12:00:00 web.1  | text", tags aligned: for a terminal */
 	LOGVIEW_RECORD, /* the line as it is */
+	LOGVIEW_TAGGED, /* the same with its head coloured */
+	LOGVIEW_TEXT,	/* the text alone */
 	LOGVIEW_JSON,	/* an object with schema, time, source, dyno, text */
 };
 

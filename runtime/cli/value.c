@@ -8,9 +8,10 @@
 #include <strings.h>
 
 #include "base/err.h"
+#include "base/nearest.h"
 #include "base/num.h"
 #include "base/str.h"
-#include "base/nearest.h"
+#include "base/timetext.h"
 
 /* Longest text of a SIZE or INODES that can be meant: 2^64 has 20 digits, "KiB" adds three. */
 #define SCRATCH_PART_BYTES 32
@@ -116,6 +117,22 @@ static int choice_unknown(const char *s, const char *const *choices, struct dyno
 	if (near.best)
 		err_hint(err, "did you mean %s?", near.best);
 	return r;
+}
+
+int value_since(const char *s, void *field, struct dyno_err *err)
+{
+	uint64_t ago_ms, us, now_us = time_now_us();
+	int r;
+
+	if (num_parse_duration(s, &ago_ms) == 0 && ago_ms < now_us / 1000)
+		us = now_us - ago_ms * 1000;
+	else if (time_parse(s, strlen(s), &us) < 0) {
+		r = err_set(err, ERR_USAGE, 0, "\"%s\" is no time", s);
+		err_hint(err, "so long ago, as 10m, or a time in UTC, as 2026-06-01T12:00:00Z");
+		return r;
+	}
+	*(uint64_t *)field = MAX_OF(us, UINT64_C(1));
+	return 0;
 }
 
 int value_choice(const char *s, const char *const *choices, unsigned int *ret, struct dyno_err *err)

@@ -32,6 +32,10 @@ int value_fd(const char *s, void *field, struct dyno_err *err);
 /** value_count() - 1 to 10000. @field: unsigned int */
 int value_count(const char *s, void *field, struct dyno_err *err);
 
+/** value_since() - the time so long ago ("10m"), or one in UTC as time_parse() takes it.
+ * @field: uint64_t, microseconds since the epoch, never 0 */
+int value_since(const char *s, void *field, struct dyno_err *err);
+
 /** value_choice() - the index of @s in the NULL-terminated @choices. */
 int value_choice(const char *s, const char *const *choices, unsigned int *ret,
 		 struct dyno_err *err);

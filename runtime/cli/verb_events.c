@@ -16,11 +16,11 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/timetext.h"
 #include "cli/cli.h"
 #include "cli/event.h"
 #include "cli/target.h"
+#include "cli/value.h"
 #include "cli/view.h"
 #include "cli/watch.h"
 
@@ -34,7 +34,7 @@
 struct events_options {
 	struct cli_common common;
 	struct target_ask ask;
-	const char *since;
+	uint64_t since_us;
 	bool follow;
 };
 
@@ -46,10 +46,11 @@ static const struct opt options[] = {
 	 .offset = OPT_FIELD(struct events_options, follow, bool),
 	 .help = "go on with what happens, until ^C"},
 	{.name = "since",
-	 .kind = OPT_STRING,
-	 .offset = OPT_FIELD(struct events_options, since, const char *),
+	 .kind = OPT_PARSED,
+	 .offset = OPT_FIELD(struct events_options, since_us, uint64_t),
 	 .arg = "TIME",
-	 .help = "not what is older: 10m, or 2026-06-01T12:00:00Z"},
+	 .help = "not what is older: 10m, or 2026-06-01T12:00:00Z",
+	 .parse = value_since},
 	CLI_OPTION_JSON("the lines of dyno-events(7)"),
 };
 
@@ -297,52 +298,16 @@ static int follow(struct follow *f)
 
 /* ---- the command line -------------------------------------------------------------------------*/
 
-/* "0000-00-00T00:00:00.000000" as far as @s goes, and at least the date, then Z or +00:00. */
-static bool is_utc_time(const char *s, size_t *ret_len)
-{
-	static const char form[] = "0000-00-00T00:00:00.000000";
-	size_t len = 0;
-
-	while (form[len] &&
-	       (form[len] == '0' ? s[len] >= '0' && s[len] <= '9' : s[len] == form[len]))
-		len++;
-	*ret_len = len;
-	return len >= STRLEN("0000-00-00") &&
-	       (!s[len] || str_eq(s + len, "Z") || str_eq(s + len, "+00:00"));
-}
-
-/* Times of events are of one length and in UTC: the beginning of one is compared as text. */
-static int take_since(struct follow *f, const char *since, struct dyno_err *err)
-{
-	uint64_t ago_ms, now_us = time_now_us();
-	size_t len;
-	int r;
-
-	if (!since)
-		return 0;
-	if (num_parse_duration(since, &ago_ms) == 0 && ago_ms < now_us / 1000) {
-		(void)time_format(now_us - ago_ms * 1000, f->since);
-		return 0;
-	}
-	if (is_utc_time(since, &len)) {
-		str_fmt(f->since, sizeof(f->since), "%.*s", (int)len, since);
-		return 0;
-	}
-	r = err_set(err, ERR_USAGE, 0, "events: --since \"%s\" is no time", since);
-	err_hint(err, "so long ago, as 10m, or a time in UTC, as 2026-06-01T12:00:00Z");
-	return r;
-}
-
 static int events_main(struct cli *cli, struct dyno_err *err)
 {
 	const struct events_options *o = cli->options;
 	_cleanup_host_ struct dyno_host *host = NULL;
 	struct follow f = {.cli = cli, .err = err};
-	int r = take_since(&f, o->since, err);
+	int r = target_pattern(cli, &o->ask, cli->operands.n ? cli->operands.items[0] : NULL,
+			       &f.pattern, err);
 
-	if (r == 0)
-		r = target_pattern(cli, &o->ask, cli->operands.n ? cli->operands.items[0] : NULL,
-				   &f.pattern, err);
+	if (o->since_us)
+		(void)time_format(o->since_us, f.since);
 	if (r == 0)
 		r = cli_host_open(cli, &host, err);
 	if (r < 0)

@@ -24,7 +24,7 @@ static bool has_logs(struct store *store, const char *app, const char *name)
 	char path[LOG_PATH_BYTES];
 	struct stat st;
 
-	str_fmt(path, sizeof(path), "logs/%s/%s.log", app, name);
+	str_fmt(path, sizeof(path), LOGS_DIR "/%s/%s.log", app, name);
 	return fstatat(store->data_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 

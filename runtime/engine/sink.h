@@ -20,6 +20,9 @@
 #include "base/loop.h"
 #include "rootfs/store.h"
 
+/* Directory below the data directory, with one of each app. */
+#define LOGS_DIR "logs"
+
 /* A longer line becomes several records. Source: contract 10.3 */
 #define OUTPUT_LINE_BYTES 10000U
 /* One log file; a second, older one is kept. Source: own choice */

@@ -11,8 +11,6 @@
 #include "base/str.h"
 #include "engine/sink.h"
 
-#define LOGS_DIR "logs"
-
 /* Tries at a directory that somebody removes for being empty before the file is in it. */
 #define OPEN_TRIES 64
 

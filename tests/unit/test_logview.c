@@ -35,6 +35,8 @@ static void logview_add__forms__are_those_of_terminal_file_and_program(void **st
 		{LOGVIEW_RECORD, SYS "State changed from starting to up",
 		 SYS "State changed from starting to up\n"},
 		{LOGVIEW_RECORD, WEB, WEB "\n"},
+		{LOGVIEW_TAGGED, WEB "hello", WEB "hello\n"},
+		{LOGVIEW_TEXT, WEB "hello", "hello\n"},
 		{LOGVIEW_SHORT, WEB "hello", "12:00:00 web.1 | hello\n"},
 		{LOGVIEW_SHORT, WEB "a]: b[c]: d", "12:00:00 web.1 | a]: b[c]: d\n"},
 		{LOGVIEW_SHORT, SYS "Idling", "12:00:00 heroku[web.1] | Idling\n"},
@@ -108,6 +110,21 @@ static void logview_add__hostile_texts__are_shown_and_change_nothing(void **stat
 		str_fmt(expected, sizeof(expected), WEB "%s\n", cases[i].text);
 		assert_string_equal(show(&view, line, len, &b), expected);
 	}
+}
+
+static void logview_add__tagged_in_colour__the_head_is_the_dynos_or_the_platforms(void **state)
+{
+	struct logview view = {.form = LOGVIEW_TAGGED, .color = true};
+	_cleanup_sbuf_ struct sbuf b = {0};
+	const char *shown = show(&view, WEB "x", strlen(WEB "x"), &b);
+
+	(void)state;
+	assert_memory_equal(shown, "\033[", 2);
+	assert_memory_not_equal(shown, "\033[36m", 5);
+	assert_string_equal(strchr(shown, 'm') + 1, AT "app[web.1]:\033[0m x\n");
+	shown = show(&view, SYS "x", strlen(SYS "x"), &b);
+	assert_string_equal(shown, "\033[36m" AT "heroku[web.1]:\033[0m x\n");
+	assert_string_equal(show(&view, "torn", 4, &b), "torn\n");
 }
 
 static void logview_add__colour_without_end__is_no_colour(void **state)
@@ -234,6 +251,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logview_add__forms__are_those_of_terminal_file_and_program),
 		cmocka_unit_test(logview_add__hostile_texts__are_shown_and_change_nothing),
+		cmocka_unit_test(
+			logview_add__tagged_in_colour__the_head_is_the_dynos_or_the_platforms),
 		cmocka_unit_test(logview_add__colour_without_end__is_no_colour),
 		cmocka_unit_test(logview_add__no_record__is_text_alone),
 		cmocka_unit_test(logview_add__quiet__drops_the_platform_only),

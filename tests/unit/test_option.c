@@ -585,10 +585,63 @@ static void time_format__dates__are_those_of_the_calendar(void **state)
 		{UINT64_MAX, "586524-01-19T08:01:49.551615+00:00"},
 	};
 	char buf[TIME_BYTES];
+	uint64_t us;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		assert_string_equal(time_format(cases[i].us, buf), cases[i].text);
+		if (cases[i].us == UINT64_MAX) /* years of four digits are read */
+			continue;
+		assert_int_equal(time_parse(buf, strlen(buf), &us), 0);
+		assert_int_equal(us, cases[i].us);
+	}
+}
+
+static void time_parse__forms__only_those_of_a_date(void **state)
+{
+	const uint64_t day = UINT64_C(1780272000) * 1000000, noon = day + UINT64_C(43200) * 1000000;
+	const struct {
+		const char *text;
+		uint64_t us; /* 0: none */
+	} cases[] = {
+		{"2026-06-01", day},
+		{"2026-06-01Z", day},
+		{"2026-06-01T12:00", noon},
+		{"2026-06-01T12:00Z", noon},
+		{"2026-06-01T12:00:00+00:00", noon},
+		{"2026-06-01T12:00:00.5", noon + 500000},
+		{"2026-06-01T12:00:00.000001Z", noon + 1},
+		{"2026-06-01T12", 0},
+		{"2026-06-01T", 0},
+		{"2026-06", 0},
+		{"2026", 0},
+		{"", 0},
+		{"2026-06-01T12:00:00.", 0},
+		{"2026-06-01T12:00:00.Z", 0},
+		{"2026-06-01T12:00:00.1234567", 0},
+		{"2026-06-01T12:00:00+02:00", 0},
+		{"2026-06-01 12:00:00", 0},
+		{"2026-06-01T12:00:00 ", 0},
+		{"2026-02-29", 0},
+		{"2026-00-01", 0},
+		{"2026-13-01", 0},
+		{"2026-06-00", 0},
+		{"2026-06-31", 0},
+		{"2026-06-01T24:00", 0},
+		{"2026-06-01T12:60", 0},
+		{"2026-06-01T12:00:60", 0},
+		{"1969-12-31", 0},
+		{"-026-06-01", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t us = 7;
+		int r = time_parse(cases[i].text, strlen(cases[i].text), &us);
+
+		assert_int_equal(r, cases[i].us ? 0 : -EINVAL);
+		assert_int_equal(us, cases[i].us ? cases[i].us : 7);
+	}
 }
 
 /* T10: what comes from a slug cannot steer a terminal or begin a line. */
@@ -854,6 +907,7 @@ int main(void)
 		cmocka_unit_test(nearest_distance__pairs__count_edits),
 		cmocka_unit_test(nearest_offer__typed_words__find_what_was_meant_or_nothing),
 		cmocka_unit_test(time_format__dates__are_those_of_the_calendar),
+		cmocka_unit_test(time_parse__forms__only_those_of_a_date),
 		cmocka_unit_test(output_add_line__hostile_bytes__are_shown),
 		cmocka_unit_test(output_wants_color__settings__by_precedence),
 		cmocka_unit_test(output_stdout__full_disk_and_gone_reader__differ),

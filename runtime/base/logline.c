@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/logline.h"
+
+#include <string.h>
+
+#include "base/util.h"
+
+/* "2026-06-01T12:00:00": what a time has at the least. */
+#define TIME_LEAST 19
+
+/* Cuts what stands before @end off @rest. False: there is no @end in it. */
+static bool cut(struct logline_part *rest, const char *end, struct logline_part *ret)
+{
+	size_t len = strlen(end);
+	const char *at = memmem(rest->s, rest->len, end, len);
+
+	if (!at)
+		return false;
+	ret->s = rest->s;
+	ret->len = (size_t)(at - rest->s);
+	rest->s = at + len;
+	rest->len -= ret->len + len;
+	return true;
+}
+
+/* Names hold neither blanks nor brackets, so that the first of each ends a part. */
+bool logline_parse(const char *line, size_t len, struct logline *ret)
+{
+	struct logline_part rest = {line, MIN_OF(len, LOGLINE_HEAD_BYTES)};
+	struct logline r;
+
+	if (!cut(&rest, " ", &r.time) || r.time.len < TIME_LEAST || !cut(&rest, "[", &r.source) ||
+	    !cut(&rest, "]: ", &r.dyno))
+		return false;
+	if (memchr(r.source.s, ' ', r.source.len) || memchr(r.dyno.s, ' ', r.dyno.len))
+		return false;
+	r.text.s = rest.s;
+	r.text.len = len - (size_t)(rest.s - line);
+	*ret = r;
+	return true;
+}
+
+bool logline_is_app(const struct logline *record)
+{
+	return record->source.len == STRLEN(LOGLINE_APP) &&
+	       memcmp(record->source.s, LOGLINE_APP, STRLEN(LOGLINE_APP)) == 0;
+}
