@@ -101,7 +101,7 @@ EOF2
 	dyno start --detach "${limits[@]}" --scratch tmpfs:40M "$(
 		app -t "both: mkdir /app/tmp; head -c 20M /dev/zero >/app/tmp/big; exec $(hold 56)" both
 	)"
-	wait_for 60 counted both.1 'biggest /app/tmp/big, 20 MB' 1
+	wait_for 100 counted both.1 'biggest /app/tmp/big, 20 MB' 1
 	[ "$(of_event both.1 memory '.biggest[0]' | head -n 1)" = '{"path":"/app/tmp/big","bytes":20971520}' ] ||
 		fail "$(of_event both.1 memory .)"
 }
