@@ -624,6 +624,52 @@ int dyno_stop(struct dyno *dyno, int at_once, struct dyno_err *err);
 int dyno_restart(struct dyno *dyno, struct dyno_err *err);
 
 /**
+ * struct dyno_exec_opts - one more process in a live dyno; zero is the default for each.
+ * @operands: words for bash --login, one as it is, several quoted; none: a shell
+ * @argv_mode: they are an argv instead: no shell, no profile
+ * @env: "K=V", in place of the dyno's variables of the same names
+ * @stdio: descriptors for its standard streams, borrowed; NULL: 0 to 2
+ */
+struct dyno_exec_opts {
+	const char *const *operands;
+	size_t n_operands;
+	int argv_mode;
+	const char *const *env;
+	size_t n_env;
+	const int *stdio;
+};
+
+/* A process that was put into a dyno. */
+struct dyno_exec;
+
+/**
+ * dyno_exec_start() - put a process into a dyno, confined as the app's own are.  It is the
+ * monitor's child: it ends with the dyno, not with the caller.
+ * @ret: to be freed; @dyno must outlive it
+ * Return: 0, before its command is executed; -errno. Errors: "dyno.not-found": it has ended, is
+ * being stopped or waits for a restart; those of its words
+ */
+int dyno_exec_start(struct dyno *dyno, const struct dyno_exec_opts *opts, struct dyno_exec **ret,
+		    struct dyno_err *err);
+
+/** dyno_exec_fd() - readable when dyno_exec_result() may have an answer; belongs to @exec. */
+int dyno_exec_fd(const struct dyno_exec *exec);
+
+/**
+ * dyno_exec_result() - its end, without blocking.
+ * @ret_status: its exit status, 128 + n after signal n
+ * Return: 1: it has ended; 0: not yet; -errno. Errors: "exec.not-found", "exec.not-executable"; why it
+ * could not join; "dyno.not-found": the monitor has gone, and the process with it
+ */
+int dyno_exec_result(struct dyno_exec *exec, int *ret_status, struct dyno_err *err);
+
+/** dyno_exec_signal() - send a signal to its process group, once its command runs. */
+int dyno_exec_signal(struct dyno_exec *exec, int sig, struct dyno_err *err);
+
+/** dyno_exec_free() - forget it; the process goes on. @exec: may be NULL */
+void dyno_exec_free(struct dyno_exec *exec);
+
+/**
  * dyno_event_fd() - readable when dyno_event_next() has something; the first call subscribes.
  * Return: a descriptor that belongs to @dyno, or -errno.
  */

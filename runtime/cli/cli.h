@@ -68,6 +68,7 @@ struct cli;
  * @min_operands, @max_operands: what opt_operands may hold
  * @words: what completion offers for an operand
  * @runs_command: the first operand ends the options, and the status is that of a command run
+ * @own_status: a status below 125 is the command's alone
  * @lenient: what is wrong in variables and the file is passed over, so that it always works
  * @main: returns an exit status, or a negative errno with err set
  */
@@ -84,6 +85,7 @@ struct verb {
 	size_t max_operands;
 	enum opt_words words;
 	bool runs_command;
+	bool own_status;
 	bool lenient;
 	int (*main)(struct cli *cli, struct dyno_err *err);
 };
@@ -160,7 +162,7 @@ extern const struct verb verb_run, verb_check, verb_doctor, verb_gc, verb_explai
 	verb_help;
 extern const struct verb verb_start, verb_scale;
 extern const struct verb verb_ps, verb_inspect, verb_stats, verb_stop, verb_restart, verb_kill,
-	verb_wait, verb_events, verb_logs, verb_rm, verb_diff, verb_cp;
+	verb_wait, verb_events, verb_logs, verb_rm, verb_diff, verb_cp, verb_exec;
 extern const struct verb verbs_slug[];
 extern const size_t n_verbs_slug;
 

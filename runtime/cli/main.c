@@ -204,7 +204,8 @@ static int error_status(const struct verb *verb, const struct dyno_err *err)
 	if (verb && verb->runs_command) {
 		int status = dyno_err_exit_code(err);
 
-		return status ? status : CLI_STATUS_DYNO;
+		return status && !(verb->own_status && status < CLI_STATUS_DYNO) ? status
+										 : CLI_STATUS_DYNO;
 	}
 	return err->kind == ERR_USAGE ? CLI_STATUS_USAGE : CLI_STATUS_FAILED;
 }

@@ -387,16 +387,17 @@ void ctl_event(struct ctl *ctl, const char *json, size_t len)
 	}
 }
 
-int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value)
+int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value, const struct dyno_err *err)
 {
-	const struct ctl_answer_head head = {.type = CTL_ENDED, .value = value};
+	const struct ctl_answer_head head = {
+		.type = CTL_ENDED, .value = value, .len = err ? sizeof(*err) : 0};
 
 	for (size_t i = 0; ctl->fd >= 0 && i < CTL_CLIENTS_MAX; i++) {
 		struct ctl_client *c = &ctl->clients[i];
 
 		if (c->fd < 0 || c->id != client)
 			continue;
-		if (send_packet(c->fd, &head, "", NULL, 0) == 0)
+		if (send_packet(c->fd, &head, err, NULL, 0) == 0)
 			return 0;
 		drop(ctl, c);
 	}

@@ -38,18 +38,25 @@
 	VERB(6, CTL_WATCH, "watch")     \
 	VERB(7, CTL_LAYERS, "layers")   \
 	VERB(8, CTL_EXEC, "exec")       \
-	VERB(9, CTL_STATS, "stats")
+	VERB(9, CTL_STATS, "stats")     \
+	VERB(10, CTL_EXEC_SIGNAL, "exec-signal")
 
 #define CTL_ENUM(number, id, name) id = (number),
 enum ctl_verb { CTL_VERBS(CTL_ENUM) };
 #undef CTL_ENUM
 
+/* Scope of CTL_EXEC, bits: the words are an argv, else one line for the shell. */
+#define CTL_EXEC_ARGV (1U << 0)
+
 /**
  * struct ctl_request - a packet to the monitor.
  * @verb: enum ctl_verb
- * @value: CTL_STOP: 1 at once; CTL_SIGNAL: the signal
- * @scope: CTL_SIGNAL: enum init_scope
- * @len: bytes of payload behind: CTL_EXEC: see ctl_exec_*
+ * @value: CTL_STOP: 1 at once; CTL_SIGNAL, CTL_EXEC_SIGNAL: the signal; CTL_EXEC: so many of the
+ *         words, from the first on, are variables
+ * @scope: CTL_SIGNAL: enum init_scope; CTL_EXEC: CTL_EXEC_* bits
+ * @len: bytes of payload behind.  CTL_EXEC: words, each ended by NUL: "K=V", then the command's.
+ *       Its descriptors become the standard streams.  CTL_EXEC_SIGNAL has none: the signal goes to
+ *       the group of what the same connection has started
  */
 struct ctl_request {
 	uint32_t verb;
@@ -64,7 +71,8 @@ enum ctl_answer_type {
 	CTL_FAILED = 2, /* value: -errno; payload: struct dyno_err */
 	CTL_EVENT = 3,	/* payload: one line of JSON */
 	CTL_LOST = 4,	/* value: events that this watcher was too slow for */
-	CTL_ENDED = 5,	/* of CTL_EXEC: value: exit status of the process */
+	CTL_ENDED = 5,	/* of CTL_EXEC: value: exit status of the process; payload: struct
+			 * dyno_err where its command was not executed, else none */
 };
 
 /** struct ctl_answer_head - a packet from the monitor; the payload follows. */
@@ -154,8 +162,9 @@ int ctl_serve(struct ctl *ctl, struct loop *loop, ctl_fn fn, void *data);
 /** ctl_event() - to every watcher, without waiting for any. @json: a line, without newline */
 void ctl_event(struct ctl *ctl, const char *json, size_t len);
 
-/** ctl_answer_later() - CTL_ENDED to a client that is still there. Return: 0; -ENOENT. */
-int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value);
+/** ctl_answer_later() - CTL_ENDED to a client that is still there. @err: NULL: the command ran
+ * Return: 0; -ENOENT. */
+int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value, const struct dyno_err *err);
 
 /** ctl_hide() - remove the socket, and so take no new client; the place may then go. */
 void ctl_hide(struct ctl *ctl);

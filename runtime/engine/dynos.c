@@ -346,17 +346,28 @@ static int check_same(const struct dyno *dyno, int fd, struct dyno_err *err)
 		       : -EPIPE;
 }
 
-int dynos_watch(struct dyno *dyno, int *ret_fd, struct dyno_err *err)
+int dynos_connect(struct dyno *dyno, struct dyno_err *err)
 {
-	static const struct ctl_request request = {.verb = CTL_WATCH};
 	_cleanup_close_ int fd = connect_again(dyno, err);
 	int r;
 
 	if (fd < 0)
 		return fd;
 	r = check_same(dyno, fd, err);
-	if (r == 0)
-		r = ctl_ask(fd, &request, NULL, NULL, 0, ASK_MS, NULL, NULL, err);
+	if (r == -EPIPE)
+		return has_ended(dyno, err);
+	return r < 0 ? r : take_fd(&fd);
+}
+
+int dynos_watch(struct dyno *dyno, int *ret_fd, struct dyno_err *err)
+{
+	static const struct ctl_request request = {.verb = CTL_WATCH};
+	_cleanup_close_ int fd = dynos_connect(dyno, err);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = ctl_ask(fd, &request, NULL, NULL, 0, ASK_MS, NULL, NULL, err);
 	if (r == -EPIPE)
 		return has_ended(dyno, err);
 	if (r < 0)

@@ -59,6 +59,10 @@ int dynos_init_pid(struct dyno *dyno, int *ret, struct dyno_err *err);
  */
 int dynos_watch(struct dyno *dyno, int *ret_fd, struct dyno_err *err);
 
+/** dynos_connect() - a further connection to the same monitor.
+ * Return: a descriptor, the caller's; -EPIPE with ERR_NOT_FOUND: it has ended; -errno. */
+int dynos_connect(struct dyno *dyno, struct dyno_err *err);
+
 /** dynos_not_found() - report a dyno that does not live, and how it ended.
  * Return: -ENOENT with ERR_NOT_FOUND. */
 int dynos_not_found(struct dyno_host *host, const char *app, const char *name,

@@ -848,7 +848,7 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 		*ret = m.last;
 	}
 	tell_over(&m);
-	control_done(&m);
+	exec_end_all(&m);
 	forget_files(&m);
 	/* Who hears the hanging up may rely on it that the name is free. */
 	ctl_hide(&m.ctl);

@@ -2,8 +2,8 @@
 /*
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
  * decisions do), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
- * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records) and monitor_ctl.c (requests from
- * outside).
+ * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records),
+ * monitor_ctl.c (requests from outside) and monitor_exec.c (processes that join the dyno).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
@@ -95,12 +95,14 @@ struct slot {
 /**
  * struct monitor_exec - one process that joined, and who asked for it.
  * @pidfd: the number that the loop knows, also when the join has closed it
+ * @pending: signals that came before its command was executed, bit n for signal n + 1
  */
 struct monitor_exec {
 	struct monitor *m;
 	struct join join;
 	int pidfd;
 	uint64_t client;
+	uint64_t pending;
 	bool used;
 	bool executed;
 };
@@ -170,6 +172,9 @@ void mon_settle(struct monitor *m);
 
 /** mon_front() - the slot of the front generation; NULL: none is held. */
 struct slot *mon_front(struct monitor *m);
+
+/** mon_need_running() - the same, of one whose command runs. Return: NULL with ERR_NOT_FOUND. */
+struct slot *mon_need_running(struct monitor *m, struct dyno_err *err);
 
 /* ---- monitor_limits.c ---- */
 
@@ -280,7 +285,17 @@ int metrics_start(struct monitor *m);
 /** control() - obey one request, see ctl_fn. */
 int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct dyno_err *err);
 
-/** control_done() - end what joined the dyno. */
-void control_done(struct monitor *m);
+/* ---- monitor_exec.c ---- */
+
+/** exec_request() - start a process that joins the dyno; its end is told later. See ctl_fn. */
+int exec_request(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		 struct dyno_err *err);
+
+/** exec_signal() - a signal for what the same client has started; gone is no failure. */
+int exec_signal(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		struct dyno_err *err);
+
+/** exec_end_all() - the dyno has ended, and what joined it has, or must now. */
+void exec_end_all(struct monitor *m);
 
 #endif

@@ -29,16 +29,29 @@ static int fail(const char *what)
 	return 125;
 }
 
+static void tell(const struct dyno_err *err)
+{
+	char text[ERR_TEXT_BYTES];
+
+	(void)err_format(err, text, sizeof(text));
+	(void)fprintf(stderr, "dyno-exec: [%s] %s\n", dyno_err_class(err), text);
+}
+
 /* Until the process has ended. Return: its status. */
 static int wait_for_end(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char payload[sizeof(struct dyno_err) + 1];
 	struct ctl_answer_head head;
-	char text[256];
+	struct dyno_err err;
 	int r;
 
 	for (;;) {
-		r = ctl_read(fd, &head, text, sizeof(text));
+		r = ctl_read(fd, &head, payload, sizeof(payload));
+		if (r > 0 && head.type == CTL_ENDED && head.len == sizeof(err)) {
+			memcpy(&err, payload, sizeof(err));
+			tell(&err);
+		}
 		if (r > 0 && head.type == CTL_ENDED)
 			return head.value;
 		if (r < 0)
@@ -52,8 +65,7 @@ static int ask(int fd, bool shell, char **words)
 {
 	_cleanup_sbuf_ struct sbuf payload = {0};
 	const int streams[] = {0, 1, 2};
-	struct ctl_request request = {.verb = CTL_EXEC, .scope = shell ? 0 : 1};
-	char text[ERR_TEXT_BYTES];
+	struct ctl_request request = {.verb = CTL_EXEC, .scope = shell ? 0 : CTL_EXEC_ARGV};
 	struct dyno_err err = {0};
 	int r;
 
@@ -65,8 +77,7 @@ static int ask(int fd, bool shell, char **words)
 	r = ctl_ask(fd, &request, sbuf_str(&payload), streams, 3, ASK_MS, NULL, NULL, &err);
 	if (r >= 0)
 		return wait_for_end(fd);
-	(void)err_format(&err, text, sizeof(text));
-	(void)fprintf(stderr, "dyno-exec: [%s] %s\n", dyno_err_class(&err), text);
+	tell(&err);
 	return 125;
 }
 

@@ -105,6 +105,8 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 		run -1 dyno "$verb" --json -a shpo sleeper.1
 		json '.[0].error.class == "dyno.not-found"'
 	done
+	run -125 --separate-stderr dyno exec sleeper.2 true
+	[ "${stderr_lines[1]}" = 'hint: did you mean sleeper.1?' ] || lib_seen exec
 	run -1 --separate-stderr dyno cp sleepr.1:/app x
 	[ "${stderr_lines[1]}" = 'hint: did you mean sleeper.1?' ] || lib_seen cp
 	fails 1 dyno.not-found stop -a none --all
