@@ -238,6 +238,9 @@ int app_claim(struct app *app, struct dyno_err *err)
 	r = app_find_name(app, err);
 	if (r == 0)
 		r = claim(app, &remains, err);
+	/* Which place it is that lacks room, or may not be written to. */
+	if (r < 0 && err && err->kind == ERR_RUN_DIR)
+		err_context(err, "%s", app->host->run_dir);
 	if (r == 0 && remains)
 		r = lost_bury(app->host, &app->place, err);
 	return r < 0 ? r : settle_in(app, err);

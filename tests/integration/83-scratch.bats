@@ -132,6 +132,11 @@ print(level)'
 	run -125 dyno run -q --scratch disk:64M "$SHAPES" true
 	assert_error launch.scratch
 	assert_line "hint: "
+	if [ "$PROFILE" != rootless ]; then
+		run -125 dyno run -q --require-limits --scratch disk "$SHAPES" true
+		assert_error launch.scratch
+		run -0 dyno run -q --require-limits --scratch disk:none "$SHAPES" true
+	fi
 	run -0 --separate-stderr dyno run --scratch disk "$SHAPES" true
 	[[ $stderr == *"nothing limits what the dyno writes to the disk"* ]] || lib_seen "no warning"
 	run -0 --separate-stderr dyno run --scratch disk:none "$SHAPES" true
@@ -175,10 +180,11 @@ print(level)'
 	need "images are root's" [ "$PROFILE" != rootless ]
 	own_disk
 	local n
-	for n in {1..17}; do
-		run -0 dyno run -q --scratch "disk:${n}M" "$SHAPES" true
-	done
+	run -0 dyno run -q --scratch disk:17M "$SHAPES" true
+	for n in {1..15}; do inside touch "$FS/data/images/$n"; done
+	run -0 dyno run -q --scratch disk:16M "$SHAPES" true
 	[ "$(inside ls "$FS/data/images" | wc -l)" -le 16 ]
+	run -0 dyno run -q --scratch disk:17M "$SHAPES" true
 	inside truncate -s 4096 "$FS/data/images/1-17825792-1088"
 	run -0 dyno run -q --scratch disk:17M "$SHAPES" 'df -B1M --output=size / | tail -1'
 	[ "$output" -ge 17 ]
@@ -212,6 +218,8 @@ elif ctypes.get_errno() not in (errno.ENOENT, errno.ESRCH):
 	run -0 dyno run -q --scratch disk:32M "$SHAPES" -- /usr/bin/python3 -c '
 import fcntl, os, struct
 os.makedirs("sub")
+with open("Procfile", "ab") as f:
+    f.write(b"x")
 for name in (".", "sub", "Procfile"):
     fd = os.open(name, os.O_RDONLY)
     for flags, project in ((0x200, 0), (0, 0x64790000), (0, 0)):
