@@ -15,6 +15,8 @@
 /* Bounds of the look for the biggest files, which holds up the monitor. Source: own choice */
 #define MEM_WALK_MAX_CHANGES 4096U
 #define MEM_WALK_MAX_MS	     50U
+/* So many are looked at however long it takes: a busy machine is no reason to name none. */
+#define MEM_WALK_MIN_CHANGES 256U
 /* A scratch that is a smaller part of all is not the cause: one in so many. Source: own choice */
 #define MEM_WALK_SHARE 10U
 /* Only the first of R14 tell the cause: with the second growth is known. Source: own choice */
@@ -33,8 +35,10 @@ static int take_file(void *data, const struct upper_change *change)
 {
 	struct biggest *b = data;
 
-	if (b->changes++ == MEM_WALK_MAX_CHANGES || clock_ms() >= b->until_ms)
+	if (b->changes == MEM_WALK_MAX_CHANGES ||
+	    (b->changes >= MEM_WALK_MIN_CHANGES && clock_ms() >= b->until_ms))
 		return 1;
+	b->changes++;
 	if (change->bytes > 0)
 		memmark_file_add(b->mark, b->prefix, change->path, change->bytes);
 	return 0;
