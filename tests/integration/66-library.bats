@@ -12,7 +12,8 @@ setup_file() {
 	export DEST=$BASE/dest PREFIX=$BASE/dest/usr/local
 	export PKG_CONFIG_PATH=$PREFIX/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$DEST
 	command -v cc make pkg-config >/dev/null || return 0
-	# a make that runs the tests has told its own variables
+	# a make that runs the tests has told its own variables; it takes no path with a blank
+	[[ $build != "$TOP"/* ]] || build=${build#"$TOP"/}
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$TOP" O="$build" FAULT=1 DESTDIR="$DEST" \
 		install >"$BASE/install.log" 2>&1 || fail "$(tail "$BASE/install.log")"
 	chmod -R go+rX "$DEST"
