@@ -112,7 +112,7 @@ offers() {
 	json 'all(.verbs[].options[]; (.kind == "flag") == (.argument == null))'
 	json 'all(.verbs[].options[]; (.kind == "choice") == (.choices | length > 0))'
 	json 'all(.verbs[]; .options | length <= 64)'
-	json '[.verbs[] | select(.runs_command).name] == ["run", "start"]'
+	json '[.verbs[] | select(.runs_command).name] == ["run", "start", "exec"]'
 }
 
 @test "-h works whatever the variables and the file hold" {
