@@ -272,7 +272,7 @@ static void undo(struct foreground *fg)
 	say_count(fg, "stopping", fleet_n_live(&fg->fleet), "; once more ends them at once");
 	close_fdp(&fg->keep_fd);
 	(void)fleet_connect(&fg->fleet, &ignored); /* the pipe has told those that do not answer */
-	(void)watch(fg, &ignored); /* the first failure is the one to be told */
+	(void)watch(fg, &ignored);		   /* the first failure is the one to be told */
 }
 
 static int conclude(const struct foreground *fg)

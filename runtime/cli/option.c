@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/str.h"
 #include "base/nearest.h"
+#include "base/str.h"
 #include "cli/value.h"
 
 size_t opt_count(const struct opt_set *set)

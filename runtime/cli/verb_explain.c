@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verb_explain.c - dyno explain [CLASS]: what an error class means. */
 #include "base/json.h"
-#include "cli/cli.h"
 #include "base/nearest.h"
+#include "cli/cli.h"
 
 #define CLASS_COLUMNS 24
 

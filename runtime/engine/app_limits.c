@@ -269,6 +269,7 @@ int app_check_limits(struct app *app, struct dyno_err *err)
 		r = not_here(app, "cpuset", "the dyno is bound to its CPUs, which it could undo",
 			     "", err);
 	if (r == 0 && limits_io(l))
-		r = not_here(app, "io", "dyno does not use the disk controllers (blkio, io)", "", err);
+		r = not_here(app, "io", "dyno does not use the disk controllers (blkio, io)", "",
+			     err);
 	return r;
 }

@@ -18,8 +18,8 @@
 #include "base/timetext.h"
 #include "engine/explain.h"
 #include "engine/monitor_internal.h"
-#include "kernel/cgroup_limit.h"
 #include "engine/place.h"
+#include "kernel/cgroup_limit.h"
 
 #include <errno.h>
 #include <fcntl.h>

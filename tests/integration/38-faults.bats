@@ -31,7 +31,7 @@ no_process() {
 	done
 }
 
-spotless() { "$TOP/tests/helpers/residue" compare "$BATS_TEST_TMPDIR/before" "${1:-20}"; }
+spotless() { "$TOP/tests/helpers/residue" compare "$BATS_TEST_TMPDIR/before" 20; }
 
 collect() {
 	run -0 dyno gc

@@ -66,7 +66,7 @@ still_works() {
 @test "with a full data directory dynos go on, and what makes room works (T44)" {
 	FS_SIZE=96M fs_mount ext4 -m 0 -N 2000
 	fs_dirs
-	local digest other
+	local digest
 	digest=$(dyno slug add "$SHAPES")
 	run -0 dyno run -q "$digest" -- true
 	worker
