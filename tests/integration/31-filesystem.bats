@@ -206,11 +206,15 @@ print(oct(os.stat(\"/dev/pts/0\").st_mode), os.stat(\"/dev/pts/0\").st_gid)"'
 	[ "$output" = "$(cat /proc/sys/kernel/core_pattern)" ]
 }
 
-@test "/sys is a plain directory with the memory file of the size (C2.5, C3.13)" {
-	inside 'stat -f -c %T /sys; find /sys -type f; cat /sys/fs/cgroup/memory/memory.limit_in_bytes
-		find /sys | wc -l; { echo 1 >/sys/fs/cgroup/memory/memory.limit_in_bytes; } 2>/dev/null && echo wrote
+@test "/sys is a plain directory with the files of the size's limits (C2.5, C3.13)" {
+	inside 'stat -f -c %T /sys; cd /sys/fs/cgroup; find /sys | wc -l
+		for each in $(find . -type f | sort); do
+			echo "$each $(cat $each)"
+			{ echo 1 >$each; } 2>/dev/null && echo wrote
+		done
 		exit 0'
-	[ "$output" = $'overlayfs\n/sys/fs/cgroup/memory/memory.limit_in_bytes\n536870912\n5' ]
+	[ "$output" = $'overlayfs\n8\n./cpu.max max 100000\n./memory.max 536870912\n./memory/memory.limit_in_bytes 536870912\n./pids.max 256' ] ||
+		lib_seen "other files"
 }
 
 @test "the files made in /etc say what they must and are read-only (C2.4, C2.14)" {
