@@ -102,6 +102,9 @@ static uint64_t image_bytes(const struct image_plan *plan)
 
 static int run_mkfs(const char *program, int fd, uint64_t inodes, struct dyno_err *err)
 {
+	static const char features[] =
+		"none,extent,flex_bg,filetype,dir_index,ext_attr,sparse_super2,large_file,"
+		"huge_file,dir_nlink,extra_isize,64bit,uninit_bg,large_dir";
 	char count[24];
 	/* All is said here and nothing left to the host's mke2fs.conf.  No journal, as nothing
 	 * survives a crash; tables of inodes are holes, which read as zeroes. */
@@ -120,8 +123,7 @@ static int run_mkfs(const char *program, int fd, uint64_t inodes, struct dyno_er
 		"-e",
 		"remount-ro",
 		"-O",
-		"none,extent,flex_bg,filetype,dir_index,ext_attr,sparse_super2,large_file,"
-		"huge_file,dir_nlink,extra_isize,64bit,uninit_bg,large_dir",
+		features,
 		"-E",
 		"lazy_itable_init=1,nodiscard,packed_meta_blocks=1",
 		"-N",

@@ -321,8 +321,10 @@ DYNO_PUBLIC int dyno_log_open(struct dyno_host *host, const struct dyno_log_opts
 	if (r < 0)
 		return r;
 	log = calloc(1, sizeof(*log));
-	if (!log)
-		return err_set(err, ERR_MEMORY, ENOMEM, "read logs");
+	if (!log) {
+		err_set(err, ERR_MEMORY, ENOMEM, "read logs");
+		return -ENOMEM;
+	}
 	log->store = store;
 	log->dir_fd = log->epoll_fd = log->inotify_fd = log->timer_fd = -EBADF;
 	r = open_log(log, opts, err);

@@ -144,8 +144,10 @@ static int split_words(const struct ctl_call *call, const char **words, struct d
 		p += strlen(p) + 1;
 	}
 	words[n] = NULL;
-	if (n == 0 || p < stop)
-		return err_set(err, ERR_USAGE, E2BIG, "take a command of no or too many words");
+	if (n == 0 || p < stop) {
+		err_set(err, ERR_USAGE, E2BIG, "take a command of no or too many words");
+		return -E2BIG;
+	}
 	return n;
 }
 

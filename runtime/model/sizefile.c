@@ -139,7 +139,7 @@ static int read_line(const struct text_lines *line, struct dyno_size *ret, struc
 		return err_set(err, ERR_USAGE, EINVAL, "it holds a NUL byte");
 	memcpy(e->text, line->s, line->len);
 	e->name = next_word(e);
-	r = check_name(e->name, err);
+	r = check_name(e->name ? e->name : "", err);
 	while (r == 0 && (word = next_word(e)))
 		r = set_key(e, word, err);
 	return r < 0 ? r : make_size(e, ret, err);

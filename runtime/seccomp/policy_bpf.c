@@ -149,10 +149,11 @@ struct range {
 static unsigned int find_ranges(const struct policy_arch *arch,
 				const struct policy_numbers *numbers, struct range *ranges)
 {
-	unsigned int n = 0;
+	unsigned int n = 1;
 
-	for (unsigned int i = 0; i <= numbers->newest; i++)
-		if (n == 0 || ranges[n - 1].rule != numbers->rule[i])
+	ranges[0] = (struct range){0, numbers->rule[0]};
+	for (unsigned int i = 1; i <= numbers->newest; i++)
+		if (ranges[n - 1].rule != numbers->rule[i])
 			ranges[n++] = (struct range){i, numbers->rule[i]};
 	ranges[n++] = (struct range){numbers->newest + 1, POLICY_BEYOND};
 	if (arch->foreign_from)

@@ -218,7 +218,7 @@ static int read_applies(const struct reader *r, json_t *filter, struct applies *
 /* Return: 1: the entry is for this host; 0: it is not; -errno. */
 static int is_for_us(const struct reader *r, json_t *entry)
 {
-	struct applies in, out;
+	struct applies in = {0}, out = {0};
 	int rc = read_applies(r, json_object_get(entry, "includes"), &in);
 
 	if (rc == 0)
