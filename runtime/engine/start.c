@@ -207,21 +207,16 @@ static int check_scale(struct start *s, struct dyno_err *err)
 {
 	const struct dyno_run_opts *o = &s->opts.dyno;
 	bool shared = o->network == DYNO_NET_HOST;
+	const struct proc_type *type;
 	uint64_t all = 0;
 	size_t i;
-	char list[512];
 
 	for (i = 0; i < s->opts.n_scale; i++) {
 		const struct dyno_scale *want = &s->opts.scale[i];
 
 		all += want->count;
-		if (!proc_types_find(&s->app.slug.types, want->type)) {
-			err_set(err, ERR_PROCFILE_TYPE, 0, "start %s: the slug has no such type",
-				want->type);
-			err_hint(err, "its types: %s",
-				 proc_types_list(&s->app.slug.types, list, sizeof(list)));
+		if (proc_types_require(&s->app.slug.types, want->type, &type, err) < 0)
 			return -EINVAL;
-		}
 		if (want->count > COUNT_MAX)
 			return err_set(err, ERR_USAGE, ERANGE, "start %u dynos of the type %s",
 				       want->count, want->type);

@@ -240,12 +240,6 @@ int cgroup_leaf_remove(const struct cgroup_host *host, const char *name);
 #define CGROUP_REMOVE_MS 200U
 
 /**
- * cgroup_leaf_oom_kills() - processes of the leaf that the kernel killed for memory.
- * Return: 0; -EOPNOTSUPP without a memory controller; -ENOENT; -errno.
- */
-int cgroup_leaf_oom_kills(const struct cgroup_host *host, const char *name, uint64_t *ret);
-
-/**
  * cgroup_each_leaf() - the leaves whose name ends in @suffix ("" for all), each once, whichever
  * trees it is in.  The callback may remove the leaf; its non-zero return ends the walk.
  * Return: 0, what the callback returned, or -errno.

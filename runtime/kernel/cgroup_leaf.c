@@ -510,16 +510,6 @@ int cgroup_leaf_key(const struct cgroup_host *host, const char *name, const char
 	return n < 0 ? (int)n : find_key(buf, key, ret);
 }
 
-int cgroup_leaf_oom_kills(const struct cgroup_host *host, const char *name, uint64_t *ret)
-{
-	bool v2 = host->kind == CGROUP_V2;
-
-	if ((host->controllers & CGROUP_HAS_MEMORY) == 0)
-		return -EOPNOTSUPP;
-	return cgroup_leaf_key(host, name, v2 ? "memory.events" : "memory.oom_control", "oom_kill",
-			       ret);
-}
-
 /* ---- walk ------------------------------------------------------------------------------------ */
 
 /* Whether a tree walked before had the leaf. */

@@ -311,35 +311,6 @@ int listen_probe_all(int fd, uint16_t port, uint32_t uid, struct listen_fact *re
 	return probe_sockets(fd, true, port, uid, ret);
 }
 
-int listen_fact_keep_cgroup(struct listen_fact *fact, uint64_t cgroup_id)
-{
-	unsigned int kept = 0;
-	unsigned int kept_on_port = 0;
-
-	if (cgroup_id == 0)
-		return (int)fact->n_on_port;
-
-	fact->reachable = false;
-	for (unsigned int i = 0; i < fact->n; i++) {
-		const struct listen_socket *s = &fact->sockets[i];
-		bool wanted = i < fact->n_on_port;
-
-		if (s->cgroup_id != 0 && s->cgroup_id != cgroup_id) {
-			fact->n_total--;
-			continue;
-		}
-		if (wanted) {
-			kept_on_port++;
-			fact->reachable |= s->scope != LISTEN_LOOPBACK;
-		}
-		fact->sockets[kept++] = *s;
-	}
-
-	fact->n = kept;
-	fact->n_on_port = kept_on_port;
-	return (int)kept_on_port;
-}
-
 char *listen_socket_text(const struct listen_socket *s, char buf[LISTEN_TEXT_BYTES])
 {
 	char addr[INET6_ADDRSTRLEN] = "?";

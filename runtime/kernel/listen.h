@@ -83,9 +83,9 @@ int listen_probe_open(int *ret_fd);
  * @port: host byte order
  * @uid: only sockets of this owner, LISTEN_ANY_UID for all.  In the host's network namespace this
  *       is what tells the dyno's socket from a stranger's: as root each dyno has a uid of its own.
- *       Rootless all dynos of a caller share the caller's uid: there listen_fact_keep_cgroup()
- *       tells them apart; without a v2 tree only the reservation of the port (port.h) keeps other
- *       dynos off, and a process of the caller that is no dyno looks like one.
+ *       Rootless all dynos of a caller share the caller's uid: there only the reservation of the
+ *       port (port.h) keeps other dynos off, and a process of the caller that is no dyno looks
+ *       like one.
  * Return: number of listeners on the port (0: none yet), or -errno.
  */
 int listen_probe_port(int fd, uint16_t port, uint32_t uid, struct listen_fact *ret);
@@ -95,15 +95,6 @@ int listen_probe_port(int fd, uint16_t port, uint32_t uid, struct listen_fact *r
  * Return: number of listeners on the port, or -errno.
  */
 int listen_probe_all(int fd, uint16_t port, uint32_t uid, struct listen_fact *ret);
-
-/**
- * listen_fact_keep_cgroup() - forget the sockets that were not made in one group.  Pure.
- * @cgroup_id: cgroup_leaf.id; where that is 0, or the kernel names no groups, nothing is dropped
- *
- * Sockets beyond LISTEN_MAX_SOCKETS were never seen and stay counted in n_total only.
- * Return: number of listeners left on the wanted port.
- */
-int listen_fact_keep_cgroup(struct listen_fact *fact, uint64_t cgroup_id);
 
 /* Longest "[address]:port" with its NUL. */
 #define LISTEN_TEXT_BYTES 64

@@ -12,25 +12,15 @@
 
 #include <stdint.h>
 
-#include <dyno.h>
-
 /* Source: ip(7), ip_local_port_range; see above. */
 #define PORT_FIRST 20000U
 #define PORT_LAST  29999U
 #define PORT_COUNT (PORT_LAST - PORT_FIRST + 1)
-
-/* The app is never root, so it can bind no lower one.  Source: ip(7), ip_unprivileged_port_start;
- * CONTRACT 9.3. */
-#define PORT_FIXED_FIRST 1024U
-#define PORT_FIXED_LAST	 65535U
 
 /** port_nth() - the @n-th port of the range, round and round; @n may be random. */
 static inline uint16_t port_nth(uint32_t n)
 {
 	return (uint16_t)(PORT_FIRST + n % PORT_COUNT);
 }
-
-/** port_parse() - the value of --port. Errors: -EINVAL, -ERANGE (ERR_USAGE). */
-int port_parse(const char *text, uint16_t *ret, struct dyno_err *err);
 
 #endif

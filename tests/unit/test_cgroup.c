@@ -27,6 +27,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "kernel/cgroup_limit.h"
+#include "kernel/cgroup_oom.h"
 #include "kernel/cgroup_priv.h"
 
 #include "fakecgroup.h"
@@ -213,7 +214,7 @@ static void host_open__no_trees__none_and_why(void **state)
 	struct fake *fake = *state;
 	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
 	struct cgroup_host host;
-	uint64_t kills;
+	struct cgroup_oom oom;
 
 	cgroup_host_open_layout(&fake->layout, true, &host);
 	assert_int_equal(host.kind, CGROUP_NONE);
@@ -228,7 +229,7 @@ static void host_open__no_trees__none_and_why(void **state)
 	assert_int_equal(cgroup_leaf_kill(&host, "a"), 0);
 	assert_int_equal(cgroup_leaf_empty(&host, "a"), 1);
 	assert_int_equal(cgroup_leaf_remove(&host, "a"), 0);
-	assert_int_equal(cgroup_leaf_oom_kills(&host, "a", &kills), -EOPNOTSUPP);
+	assert_int_equal(cgroup_leaf_oom(&host, "a", &oom), -EOPNOTSUPP);
 	cgroup_leaf_done(&leaf);
 	cgroup_host_done(&host);
 	cgroup_host_done(&host);
@@ -324,7 +325,7 @@ static void leaf__on_v2__limits_written_counters_read_and_walked(void **state)
 	struct cgroup_limits limits = {.memory_bytes = 5, .memory_swap_bytes = 9, .pids = 7};
 	struct cgroup_host host;
 	struct dyno_err err = {0};
-	uint64_t kills = 0;
+	struct cgroup_oom oom;
 	char text[64];
 
 	fake_v2(fake, "");
@@ -358,8 +359,8 @@ static void leaf__on_v2__limits_written_counters_read_and_walked(void **state)
 	assert_non_null(strstr(err.msg, "dyno/a.web.1/cpu.weight"));
 
 	fake_file(fake, "v2/dyno/a.web.1/memory.events", "low 0\noom 3\noom_kill 2\n");
-	assert_int_equal(cgroup_leaf_oom_kills(&host, leaf.name, &kills), 0);
-	assert_int_equal(kills, 2);
+	assert_int_equal(cgroup_leaf_oom(&host, leaf.name, &oom), 0);
+	assert_int_equal(oom.kills, 2);
 	fake_file(fake, "v2/dyno/a.web.1/cgroup.events", "populated 1\nfrozen 0\n");
 	assert_int_equal(cgroup_leaf_empty(&host, leaf.name), 0);
 	fake_file(fake, "v2/dyno/a.web.1/cgroup.events", "populated 0\nfrozen 0\n");
@@ -834,19 +835,19 @@ static void real_leaf__more_memory_than_the_hard_mark__counted(void **state)
 	struct real *real = *state;
 	struct cgroup_limits limits = {.memory_bytes = 16 * MIB, .memory_swap_bytes = 16 * MIB};
 	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
-	uint64_t kills = 99;
+	struct cgroup_oom oom = {.kills = 99};
 	int status;
 	pid_t pid;
 
 	SKIP_UNLESS(real->host.controllers & CGROUP_HAS_MEMORY, "no memory controller");
 	assert_int_equal(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, NULL), 0);
-	assert_int_equal(cgroup_leaf_oom_kills(&real->host, real->name, &kills), 0);
-	assert_int_equal(kills, 0);
+	assert_int_equal(cgroup_leaf_oom(&real->host, real->name, &oom), 0);
+	assert_int_equal(oom.kills, 0);
 	pid = start_inside(&leaf, eat_memory);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	assert_int_equal(cgroup_leaf_oom_kills(&real->host, real->name, &kills), 0);
-	assert_true(kills >= 1);
+	assert_int_equal(cgroup_leaf_oom(&real->host, real->name, &oom), 0);
+	assert_true(oom.kills >= 1);
 	assert_int_equal(cgroup_leaf_remove(&real->host, real->name), 0);
 }
 

@@ -216,32 +216,6 @@ static void probe_open__in_another_namespace__sees_that_one(void **state)
 	assert_true(inside >= 0);
 }
 
-static void keep_cgroup__foreign_sockets__forgotten(void **state)
-{
-	struct listen_fact fact = {
-		.sockets = {{.port = PORT, .scope = LISTEN_ANY, .cgroup_id = 5},
-			    {.port = PORT, .scope = LISTEN_LOOPBACK, .cgroup_id = 7},
-			    {.port = 80, .cgroup_id = 5},
-			    {.port = 81, .cgroup_id = 7},
-			    {.port = 82}},
-		.n_on_port = 2,
-		.n = 5,
-		.n_total = 5,
-		.reachable = true,
-	};
-
-	(void)state;
-	assert_int_equal(listen_fact_keep_cgroup(&fact, 0), 2);
-	assert_int_equal(fact.n, 5);
-	assert_int_equal(listen_fact_keep_cgroup(&fact, 7), 1);
-	assert_int_equal(fact.n, 3);
-	assert_int_equal(fact.n_total, 3);
-	assert_int_equal(fact.sockets[0].scope, LISTEN_LOOPBACK);
-	assert_int_equal(fact.sockets[1].port, 81);
-	assert_int_equal(fact.sockets[2].port, 82);
-	assert_false(fact.reachable);
-}
-
 /* The kernel's name of the group is the inode of its directory. */
 static void probe_port__cgroup__is_the_socket_makers(void **state)
 {
@@ -332,7 +306,6 @@ int main(void)
 		PROBED(probe_all__many__wanted_first_rest_counted),
 		PROBED(probe_open__in_another_namespace__sees_that_one),
 		PROBED(probe_port__cgroup__is_the_socket_makers),
-		cmocka_unit_test(keep_cgroup__foreign_sockets__forgotten),
 		cmocka_unit_test(explain__facts__sentence),
 	};
 

@@ -114,37 +114,6 @@ static void port_nth__any_number__stays_out_of_the_kernels_range_C3_6(void **sta
 	assert_in_range(port_nth(UINT32_MAX), PORT_FIRST, PORT_LAST);
 }
 
-static void port_parse__numbers__are_in_range_or_refused(void **state)
-{
-	static const struct {
-		const char *text;
-		int rc;
-	} cases[] = {
-		{"1024", 0},
-		{"65535", 0},
-		{"5000", 0},
-		{"65536", -ERANGE},
-		{"1023", -ERANGE},
-		{"0", -ERANGE},
-		{"", -EINVAL},
-		{"80a", -EINVAL},
-		{"-1", -EINVAL},
-		{" 5000", -EINVAL},
-		{"99999999999999999999", -ERANGE},
-	};
-	struct dyno_err err;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		uint16_t port = 7;
-
-		assert_int_equal(port_parse(cases[i].text, &port, &err), cases[i].rc);
-		assert_true((port == 7) == (cases[i].rc < 0));
-		if (cases[i].rc < 0)
-			assert_int_equal(err.kind, ERR_USAGE);
-	}
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -152,7 +121,6 @@ int main(void)
 		cmocka_unit_test(uidrange_parse__bad_ranges__are_refused),
 		cmocka_unit_test(uid_for_digest__every_digest__is_a_plain_users_id_C1_10),
 		cmocka_unit_test(port_nth__any_number__stays_out_of_the_kernels_range_C3_6),
-		cmocka_unit_test(port_parse__numbers__are_in_range_or_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
