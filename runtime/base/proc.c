@@ -27,6 +27,16 @@ int proc_wait(int pidfd, int *ret_status)
 	return 0;
 }
 
+int proc_peek_signal(int pidfd)
+{
+	siginfo_t si = {0};
+
+	while (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOWAIT | __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return si.si_code == CLD_EXITED ? 0 : si.si_status;
+}
+
 int proc_kill(int pidfd, int sig)
 {
 	return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 ? -errno : 0;

@@ -48,6 +48,12 @@ int proc_spawn(const struct proc_spawn *how, int *ret_pidfd, struct dyno_err *er
 int proc_wait(int pidfd, int *ret_status);
 
 /**
+ * proc_peek_signal() - wait for the end of a child, which stays there for proc_wait().
+ * Return: the signal that ended it; 0: it exited; -errno.
+ */
+int proc_peek_signal(int pidfd);
+
+/**
  * proc_code_dir() - the directory, with a slash at its end, of the file that this code was loaded
  * from: the program's, or the shared library's where it is part of one.
  * Return: 0; -ENOENT: a library loaded by a relative path, which may mean another file by now;

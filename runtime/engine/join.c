@@ -255,10 +255,24 @@ static int exec_failed(struct join *join, int num, struct dyno_err *err)
 	return failed(join, err);
 }
 
+/*
+ * Whether a signal of somebody else's has ended it: that of the dyno's stop meets whoever is on his
+ * way in as it meets the rest, and is the end that its command would have had.  A fault is our own.
+ */
+static bool is_stopped(const struct join *join)
+{
+	int sig;
+
+	(void)proc_kill(join->pidfd, SIGKILL); /* what has ended keeps the status it has */
+	sig = proc_peek_signal(join->pidfd);
+	return sig > 0 && sig != SIGSYS && sig != SIGSEGV && sig != SIGBUS && sig != SIGILL &&
+	       sig != SIGABRT;
+}
+
 /* The channel has come to its end. */
 static int ended(struct join *join, struct dyno_err *err)
 {
-	if (join->executes)
+	if (join->executes || (!is_ending(join->target) && is_stopped(join)))
 		return 1;
 	err_set(err, ERR_LAUNCH_LOST, 0, "join the dyno: the process ended before its command ran");
 	return failed(join, err);

@@ -61,7 +61,7 @@ int join_start(struct join *join, struct dyno_err *err);
 
 /**
  * join_result() - whether the command was executed; @channel_fd is readable.
- * Return: 1: executed; 0: not known yet; -errno with ERR_EXEC_*, ERR_LAUNCH and the stage, or as
+ * Return: 1: executed, or ended by a signal on the way, which is its status; 0: not known yet; -errno with ERR_EXEC_*, ERR_LAUNCH and the stage, or as
  * join_start(): the process was waited for then, and there is no @pidfd.
  */
 int join_result(struct join *join, struct dyno_err *err);
