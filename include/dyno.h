@@ -222,6 +222,10 @@ struct dyno_timing {
  * @restart_order: "overlap" or "strict"
  * @backoff: waits between crash and start, such as "0,20m,40m"; "off"
  * @cycle: the daily restart, "24h+216m" or "off"
+ * @time_limit_ms: from the launch, after which it is stopped for good and its status is 124; 0: none
+ * @on_hangup: what becomes of a one-off that ignores the loss of its terminal (R16): "stop" or
+ *       "keep"; the default is to stop it in the foreground and to keep it elsewhere
+ * @hangup_ms: how long such a one is given each time, 5 s by default
  * @stop_signal, @stop_scope: "TERM" to "all", "group" or "main"
  * @health: "tcp", "http:/PATH" or "exec:COMMAND"; NULL: none
  * @health_interval_ms, @health_timeout_ms, @health_threshold: 10 s, 5 s, 3 failures in a row
@@ -275,6 +279,9 @@ struct dyno_run_opts {
 	const char *restart_order;
 	const char *backoff;
 	const char *cycle;
+	uint64_t time_limit_ms;
+	const char *on_hangup;
+	uint64_t hangup_ms;
 	const char *stop_signal;
 	const char *stop_scope;
 	const char *health;
@@ -317,7 +324,8 @@ struct dyno_run_opts {
 
 /**
  * struct dyno_outcome - how a run ended.
- * @exit_code: the status for the caller: the command's own, 128 + signal, 137 after R10
+ * @exit_code: the status for the caller: the command's own, 128 + signal, 137 after R10, 124 after
+ *     its time limit
  * @signal: the signal that ended the command, or 0
  * @reason: "exit", "signal", "oom", "boot-timeout", "stop" and so on, see dyno-events(7); static
  * @app, @dyno: the names used

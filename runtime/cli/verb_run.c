@@ -21,6 +21,26 @@ struct run_options {
 #define AT(member, type) OPT_FIELD(struct run_options, member, type)
 
 static const struct opt options[] = {
+	{.name = "time-limit",
+	 .kind = OPT_DURATION,
+	 .offset = AT(dyno.run.time_limit_ms, uint64_t),
+	 .arg = "TIME",
+	 .help = "stop it so long after its launch, status 124 (none)"},
+	{.name = "cycle",
+	 .kind = OPT_STRING,
+	 .offset = AT(dyno.run.cycle, const char *),
+	 .arg = "TIME[+TIME]",
+	 .help = "with --detach: stop it then, and chance, or off (24h+216m)"},
+	{.name = "on-hangup",
+	 .kind = OPT_STRING,
+	 .offset = AT(dyno.run.on_hangup, const char *),
+	 .arg = "WHAT",
+	 .help = "a one-off that ignores the loss of its terminal: stop or keep"},
+	{.name = "hangup",
+	 .kind = OPT_DURATION,
+	 .offset = AT(dyno.run.hangup_ms, uint64_t),
+	 .arg = "TIME",
+	 .help = "from one SIGHUP to the next then (5s)"},
 	{.name = "verbose",
 	 .letter = 'v',
 	 .kind = OPT_FLAG,
@@ -217,6 +237,8 @@ static int check_way(const struct run_options *o, struct dyno_err *err)
 	const char *attached = o->timing ? "--timing" : o->verbose ? "--verbose" : NULL;
 	const char *detached = o->dyno.ready_fd ? "--ready-fd" : NULL;
 
+	if (o->dyno.run.cycle)
+		detached = "--cycle";
 	if (o->dyno.pidfd_socket)
 		detached = "--pidfd-socket";
 	if (o->dyno.detach && attached)

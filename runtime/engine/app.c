@@ -271,6 +271,8 @@ static int parse_words(const struct dyno_run_opts *o, struct sup_policy *p, stru
 		r = sup_order_parse(o->restart_order, &p->order, err);
 	if (r == 0 && o->backoff)
 		r = backoff_parse(o->backoff, &p->backoff, err);
+	if (r == 0 && o->on_hangup)
+		r = sup_hangup_parse(o->on_hangup, &p->stop_detached, err);
 	if (r == 0 && o->cycle)
 		r = sup_cycle_parse(o->cycle, &p->cycle_ms, &p->cycle_spread_ms, err);
 	return r;
@@ -283,6 +285,8 @@ int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, s
 	int r;
 
 	sup_policy_default(&p);
+	/* In the foreground there is nobody left to see it. */
+	p.stop_detached = !supervised;
 	r = parse_words(o, &p, err);
 	if (r < 0)
 		return r;
@@ -292,6 +296,9 @@ int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, s
 		p.boot_timeout_ms = o->boot_timeout_ms;
 	if (o->grace_ms)
 		p.grace_ms = o->grace_ms;
+	p.time_limit_ms = o->time_limit_ms;
+	if (o->hangup_ms)
+		p.hangup_ms = o->hangup_ms;
 	if (!supervised) {
 		p.restart = SUP_RESTART_NEVER;
 		p.cycle_ms = 0;

@@ -26,10 +26,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Source: timeout(1), and the table of exit codes */
+#define STATUS_TIME_LIMIT 124
 
 static struct slot *slot_of(struct monitor *m, uint32_t gen)
 {
@@ -421,9 +423,11 @@ static void tell_gone(struct slot *slot)
 	mon_feed(m, &info);
 }
 
-/* The first launch's failure is the starter's answer; the slot must still have it. */
+/* Whatever the command made of the stop, its caller is told that its time was over. */
 static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 {
+	if (reason == SUP_BY_TIME_LIMIT)
+		slot->exit_code = STATUS_TIME_LIMIT;
 	str_fmt(m->detail, sizeof(m->detail), "%s", slot->oom.text);
 	tell_end(m, slot, reason);
 	m->have_last = true;
@@ -436,6 +440,7 @@ static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 	};
 }
 
+/* The first launch's failure is the starter's answer; the slot must still have it. */
 static void discard(struct monitor *m, struct slot *slot)
 {
 	bool keeps_error = slot->failed < 0;
@@ -477,6 +482,7 @@ static void say(struct monitor *m, const struct sup_do *what)
 		.boot_timeout_ms = m->sup.policy.boot_timeout_ms,
 		.grace_ms = m->sup.policy.grace_ms,
 		.launch_timeout_ms = LAUNCH_TIMEOUT_MS,
+		.time_limit_ms = m->sup.policy.time_limit_ms,
 		.count = m->health_count,
 		.status = slot ? slot->exit_code : 0,
 		.port = slot ? slot->gen.port : 0,
@@ -659,59 +665,11 @@ static void on_deadline(struct loop *loop, void *data)
 	mon_settle(data);
 }
 
-static void stop(struct monitor *m, bool at_once)
-{
-	const struct sup_event_info info = {
-		.event = SUP_STOP,
-		.now_ms = clock_ms(),
-		.at_once = at_once,
-	};
-
-	mon_feed(m, &info);
-}
-
-static void on_signal(struct loop *loop, int fd, short revents, void *data)
-{
-	struct monitor *m = data;
-	struct slot *slot = mon_front(m);
-	struct signalfd_siginfo si;
-	int sig;
-
-	(void)loop;
-	(void)revents;
-	if (fd_read_full(fd, &si, sizeof(si)) != (ssize_t)sizeof(si))
-		return;
-	sig = (int)si.ssi_signo;
-	if (sig == SIGTERM || (sig == SIGINT && m->plan->supervised))
-		stop(m, m->sup.front.state == SUP_STOPPING); /* asked twice: now */
-	else if (slot && !m->plan->supervised)
-		(void)launch_signal(&slot->gen.launch, sig, INIT_SCOPE_GROUP);
-	mon_settle(m);
-}
-
-static void on_keeper_gone(struct loop *loop, int fd, short revents, void *data)
-{
-	struct monitor *m = data;
-	char byte;
-
-	/* Whatever is written there means nothing; the end does. */
-	if (!(revents & (POLLHUP | POLLERR)) && read(fd, &byte, sizeof(byte)) > 0)
-		return;
-	loop_remove(loop, fd);
-	stop(m, false);
-	mon_settle(m);
-}
-
 static int add_sources(struct monitor *m)
 {
-	const struct monitor_plan *plan = m->plan;
-	int r = loop_add(&m->loop, plan->signal_fd, POLLIN, on_signal, m);
+	int r = caller_watch(m);
 
-	if (r == 0 && plan->keep_fd >= 0)
-		r = loop_add(&m->loop, plan->keep_fd, POLLIN, on_keeper_gone, m);
-	if (r == 0)
-		r = ctl_serve(&m->ctl, &m->loop, control, m);
-	return r;
+	return r < 0 ? r : ctl_serve(&m->ctl, &m->loop, control, m);
 }
 
 static int add_timers(struct monitor *m)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
- * decisions do), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
+ * decisions do), monitor_caller.c (who holds it), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
  * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records),
  * monitor_ctl.c (requests from outside) and monitor_exec.c (processes that join the dyno).
  */
@@ -175,6 +175,12 @@ struct slot *mon_front(struct monitor *m);
 
 /** mon_need_running() - the same, of one whose command runs. Return: NULL with ERR_NOT_FOUND. */
 struct slot *mon_need_running(struct monitor *m, struct dyno_err *err);
+
+/* ---- monitor_caller.c ---- */
+
+/** caller_watch() - obey the signals and the pipe of who holds the monitor.
+ * Return: 0; -ENOSPC: no source left. */
+int caller_watch(struct monitor *m);
 
 /* ---- monitor_limits.c ---- */
 

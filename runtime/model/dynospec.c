@@ -73,6 +73,9 @@ const struct dynospec_row dynospec_rows[] = {
 	STRING(restart_order),
 	STRING(backoff),
 	STRING(cycle),
+	U64(time_limit_ms),
+	STRING(on_hangup),
+	U64(hangup_ms),
 	STRING(stop_signal),
 	STRING(stop_scope),
 	STRING(health),
@@ -107,7 +110,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 488 && sizeof(struct dyno_start_opts) == 520,
+_Static_assert(sizeof(struct dyno_run_opts) == 512 && sizeof(struct dyno_start_opts) == 544,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

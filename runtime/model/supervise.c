@@ -76,6 +76,13 @@ static uint64_t cycle_at(const struct step *st)
 	return later(later(st->ev->now_ms, p->cycle_ms), (uint64_t)(spread >> 32));
 }
 
+static uint64_t limit_at(const struct step *st)
+{
+	const uint64_t ms = st->s->policy.time_limit_ms;
+
+	return ms == 0 ? SUP_NEVER : later(st->ev->now_ms, ms);
+}
+
 static void launch_into(struct step *st, struct sup_gen *slot)
 {
 	assert(!slot->live);
@@ -85,6 +92,7 @@ static void launch_into(struct step *st, struct sup_gen *slot)
 		.boot_at_ms = SUP_NEVER,
 		.grace_at_ms = SUP_NEVER,
 		.cycle_at_ms = cycle_at(st),
+		.limit_at_ms = limit_at(st),
 	};
 	enter(st, slot, SUP_STARTING);
 	say(st, LINE_START, slot);
@@ -509,7 +517,7 @@ static void hang_up(struct step *st)
 	say(st, LINE_HANGUP, st->g);
 	push(st, SUP_HANGUP, st->g->id);
 	s->hangups++;
-	s->hangup_at_ms = later(st->ev->now_ms, SUP_HANGUP_MS);
+	s->hangup_at_ms = later(st->ev->now_ms, s->policy.hangup_ms);
 }
 
 static void client_lost(struct step *st)
@@ -694,6 +702,7 @@ void sup_policy_default(struct sup_policy *policy)
 		.boot_timeout_ms = SUP_BOOT_TIMEOUT_MS,
 		.grace_ms = SUP_GRACE_MS,
 		.steady_ms = SUP_STEADY_MS,
+		.hangup_ms = SUP_HANGUP_MS,
 		.cycle_ms = SUP_CYCLE_MS,
 		.cycle_spread_ms = SUP_CYCLE_SPREAD_MS,
 	};

@@ -126,6 +126,8 @@ enum sup_order { SUP_OVERLAP, SUP_STRICT };
  * @oneoff: completes in place of crashing, is never restarted
  * @await_client: an attached one-off, whose log begins with the wait for its client
  * @stop_detached: what ignores the loss of its client is stopped; else runs on (R16)
+ * @hangup_ms: from one SIGHUP to the next, and from the last to R16
+ * @time_limit_ms: from the launch, after which it is stopped for good; 0: none
  * @boot_timeout_ms, @grace_ms, @steady_ms: from the execution, the stop signal, `up`
  * @cycle_ms, @cycle_spread_ms: from the launch, plus chance; @cycle_ms 0: off
  * @backoff: waits between crash and start
@@ -139,6 +141,8 @@ struct sup_policy {
 	bool oneoff;
 	bool await_client;
 	bool stop_detached;
+	uint64_t hangup_ms;
+	uint64_t time_limit_ms;
 	uint64_t boot_timeout_ms;
 	uint64_t grace_ms;
 	uint64_t steady_ms;
@@ -212,7 +216,7 @@ enum sup_then { SUP_THEN_DOWN, SUP_THEN_LAUNCH, SUP_THEN_CRASH };
  * @asked: @why holds why it is stopping
  * @then: what follows its end, as long as it is the front one
  * @since_ms: when @state was entered
- * @boot_at_ms, @grace_at_ms, @cycle_at_ms: deadlines, SUP_NEVER where not running
+ * @boot_at_ms, @grace_at_ms, @cycle_at_ms, @limit_at_ms: deadlines, SUP_NEVER where not running
  */
 struct sup_gen {
 	uint32_t id;
@@ -227,6 +231,7 @@ struct sup_gen {
 	uint64_t boot_at_ms;
 	uint64_t grace_at_ms;
 	uint64_t cycle_at_ms;
+	uint64_t limit_at_ms;
 };
 
 /**
@@ -318,6 +323,9 @@ int sup_exit_0_parse(const char *text, enum sup_exit_0 *ret, struct dyno_err *er
 
 /** sup_order_parse() - "overlap" or "strict". Errors: as sup_restart_parse(). */
 int sup_order_parse(const char *text, enum sup_order *ret, struct dyno_err *err);
+
+/** sup_hangup_parse() - "stop" or "keep", for stop_detached. Errors: as sup_restart_parse(). */
+int sup_hangup_parse(const char *text, bool *ret_stop, struct dyno_err *err);
 
 /**
  * sup_cycle_parse() - "24h+216m", "24h" or "off".

@@ -28,6 +28,14 @@ static struct deadline of_cycle(const struct sup *s)
 	return (struct deadline){SUP_CYCLE, 0, fits ? s->front.cycle_at_ms : SUP_NEVER};
 }
 
+/* Of a successor that is not up yet the limit is looked at once it is the front one. */
+static struct deadline of_limit(const struct sup *s)
+{
+	bool fits = s->front.live && (s->front.state == SUP_STARTING || s->front.state == SUP_UP);
+
+	return (struct deadline){SUP_TIME_LIMIT, 0, fits ? s->front.limit_at_ms : SUP_NEVER};
+}
+
 static struct deadline of_timer(const struct sup *s)
 {
 	uint64_t at_ms = SUP_NEVER;
@@ -44,7 +52,7 @@ static struct deadline of_timer(const struct sup *s)
 static struct deadline earliest(const struct sup *s)
 {
 	const struct deadline all[] = {of_gen(&s->side), of_gen(&s->front), of_cycle(s),
-				       of_timer(s)};
+				       of_limit(s), of_timer(s)};
 	size_t first = 0;
 
 	for (size_t i = 1; i < ARRAY_SIZE(all); i++)

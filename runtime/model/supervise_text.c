@@ -123,6 +123,18 @@ int sup_order_parse(const char *text, enum sup_order *ret, struct dyno_err *err)
 	return 0;
 }
 
+int sup_hangup_parse(const char *text, bool *ret_stop, struct dyno_err *err)
+{
+	static const char *const words[] = {"keep", "stop"};
+	int r = parse_word("answer to the loss of the terminal", text, words, ARRAY_SIZE(words),
+			   "stop or keep", err);
+
+	if (r < 0)
+		return r;
+	*ret_stop = r == 1;
+	return 0;
+}
+
 static int parse_cycle_part(const char *text, size_t len, uint64_t *ret_ms)
 {
 	char word[24]; /* 20 digits, a unit and the NUL */

@@ -166,6 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p.stop_detached = data[0] & 64;
 	p.forced = data[0] & 128;
 	p.grace_ms = data[1] * UINT64_C(100);
+	p.time_limit_ms = (data[1] & 7) * UINT64_C(60000);
 	sup_init(&s, &p);
 	d = sup_start(&s, ev.now_ms, 0);
 	obey(&w, &s, &ev, &d, SUP_DOWN);

@@ -67,6 +67,7 @@ static const char every_key[] =
 	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_metrics\":true,\"boot_timeout_ms\":90000,"
 	"\"grace_ms\":10000,\"restart\":\"on-failure\",\"exit_0\":\"complete\","
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
+	"\"time_limit_ms\":5000,\"on_hangup\":\"keep\",\"hangup_ms\":6,"
 	"\"stop_signal\":\"INT\",\"stop_scope\":\"main\",\"health\":\"http:/ok\","
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
 	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
@@ -132,6 +133,9 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_string_equal(d->restart_order, "strict");
 	assert_string_equal(d->backoff, "0,20m");
 	assert_string_equal(d->cycle, "24h+216m");
+	assert_int_equal(d->time_limit_ms, 5000);
+	assert_string_equal(d->on_hangup, "keep");
+	assert_int_equal(d->hangup_ms, 6);
 	assert_string_equal(d->stop_signal, "INT");
 	assert_string_equal(d->stop_scope, "main");
 	assert_string_equal(d->health, "http:/ok");

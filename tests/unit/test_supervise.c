@@ -582,6 +582,18 @@ static void sup_step__time_limit_of_a_oneoff__is_its_reason_C8_7(void **state)
 	assert_int_equal(recorded(&p), SUP_BY_TIME_LIMIT);
 	assert_int_equal(p.s.front.state, SUP_COMPLETE);
 	forget(&p);
+	begin(&p, ONEOFF);
+	p.s.policy.time_limit_ms = p.args.time_limit_ms = 90 * S;
+	start(&p);
+	p.now_ms += 30 * S; /* the limit is from the launch */
+	happen(&p, SUP_LAUNCH_OK, 1);
+	forget(&p);
+	assert_int_equal(sleep_on(&p), 60 * S);
+	leave(&p, 1, 0);
+	assert_log(&p, "Time limit of 90 seconds is over\nStopping all processes with SIGTERM\n"
+		       "Process exited with status 0\nState changed from up to complete\n");
+	assert_int_equal(recorded(&p), SUP_BY_TIME_LIMIT);
+	forget(&p);
 	begin_up(&p, ONEOFF);
 	(void)sleep_on(&p); /* steady */
 	assert_int_equal(sleep_on(&p), 24 * HOURS - 10 * MINUTES);
@@ -1052,6 +1064,7 @@ static void sup_parse__settings__words_or_refusal(void **state)
 	enum sup_exit_0 exit_0 = SUP_EXIT_0_CRASH;
 	enum sup_order order = SUP_OVERLAP;
 	struct dyno_err err = {0};
+	bool stops = false;
 
 	(void)state;
 	assert_int_equal(sup_restart_parse("on-failure", &restart, &err), 0);
@@ -1069,6 +1082,11 @@ static void sup_parse__settings__words_or_refusal(void **state)
 	assert_int_equal(sup_order_parse("strict", &order, &err), 0);
 	assert_int_equal(order, SUP_STRICT);
 	assert_int_equal(sup_order_parse("Overlap", &order, &err), -EINVAL);
+	assert_int_equal(sup_hangup_parse("stop", &stops, &err), 0);
+	assert_true(stops);
+	assert_int_equal(sup_hangup_parse("keep", &stops, &err), 0);
+	assert_false(stops);
+	assert_int_equal(sup_hangup_parse("", &stops, &err), -EINVAL);
 }
 
 static void sup_cycle_parse__texts__times_or_refusal_C6_7(void **state)

@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# One-offs and their clients: limits of time, a terminal that goes away, streams as a pipe has them.
+# shellcheck disable=SC2016,SC2154 # text for the dyno's bash; variables set by bats
+load lib
+load dynos
+load supervise
+
+setup() {
+	lib_setup
+	dynos_setup
+}
+
+teardown() {
+	supervise_teardown
+	lib_teardown
+}
+
+# on_lost_terminal TEXT ARG...: dyno run on a terminal of its own, which goes away once TEXT is on
+# its standard error; that and its output stay files, as of the log of a service: $out, $err
+on_lost_terminal() {
+	out=$BATS_TEST_TMPDIR/out err=$BATS_TEST_TMPDIR/err
+	: >"$out"
+	: >"$err"
+	(
+		exec 3>&-
+		exec python3 -c '
+import os, pty, sys, time
+text, out, err = (a.encode() for a in sys.argv[1:4])
+pid, fd = pty.fork()
+if pid == 0:
+    os.dup2(os.open(out, os.O_WRONLY), 1)
+    os.dup2(os.open(err, os.O_WRONLY), 2)
+    os.execvp(sys.argv[4], sys.argv[4:])
+until = time.monotonic() + 30
+while text not in open(out, "rb").read() and time.monotonic() < until:
+    time.sleep(0.02)
+os.close(fd)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+' "$1" "$out" "$err" "${user[@]}" "$DYNO" run "${@:2}"
+	) &
+	pid=$!
+}
+
+# ---- limits of time -------------------------------------------------------------------------------
+
+@test "a one-off over its time limit is stopped, status 124, whatever it makes of that (C8.7, C7.4)" {
+	begin --time-limit 200ms "$SHAPES" 'trap "exit 3" TERM; sleep 1000 & wait'
+	finish 124
+	platform | tail -5 | sed 's/^[^:]*: //' | diff - <(cat <<-'END'
+		State changed from starting to up
+		Time limit of 0.2 seconds is over
+		Stopping all processes with SIGTERM
+		Process exited with status 3
+		State changed from up to complete
+	END
+	) || fail "$(cat "$err")"
+	begin --json -q --time-limit 100ms --grace 100ms "$SHAPES" 'trap "" TERM; while :; do sleep 1; done'
+	finish 124
+	[ "$(tail -1 "$err" | jq -r '.outcome | "\(.reason) \(.exit_code)"')" = 'time-limit 124' ] ||
+		lib_seen "the reason"
+	run -0 dyno run -q --time-limit 1h "$SHAPES" true
+}
+
+@test "one that is detached lives no longer than a day, which is a setting (C8.7, C6.7)" {
+	dyno run --detach --name run.1 "$SHAPES" sleep 1000
+	run -0 dyno inspect run.1
+	[ "$(jq -r '.policy | "\(.cycle_ms) \(.cycle_spread_ms)"' <<<"$output")" = '86400000 12960000' ] ||
+		lib_seen "a day and 216 minutes"
+	dyno run --detach --cycle 100ms --name run.2 "$SHAPES" sleep 1000
+	became 20 run.2 complete
+	[ "$(fact run.2 reason)" = cycle ] || fail "$(fact run.2 reason)"
+	run -125 --separate-stderr dyno run --cycle 1h "$SHAPES" true
+	assert_error usage
+	dyno run --detach --time-limit 100ms --name run.3 "$SHAPES" sleep 1000
+	run -124 dyno wait run.3
+}
+
+# ---- a terminal that goes away --------------------------------------------------------------------
+
+@test "T58 a terminal that goes away: SIGHUP to all, three times, R16, then a stop (C7.6, C8.7, C8.8)" {
+	on_lost_terminal ready --hangup 100ms "$SHAPES" \
+		'trap "echo hup" HUP; trap "echo term; exit 4" TERM; (trap "echo child" HUP; while :; do sleep 0.02; done) & echo ready; while :; do sleep 0.02; done'
+	finish 4
+	platform | sed 's/^[^:]*: //' | grep -v '^Starting process' | diff - <(cat <<-'END'
+		State changed from starting to up
+		Client connection closed. Sending SIGHUP to all processes
+		Client connection closed. Sending SIGHUP to all processes
+		Client connection closed. Sending SIGHUP to all processes
+		Error R16 (Detached) -> An attached process is not responding to SIGHUP after its external connection was closed.
+		Stopping all processes with SIGTERM
+		Process exited with status 4
+		State changed from up to complete
+	END
+	) || fail "$(cat "$err")"
+	grep -q term "$out" && grep -q hup "$out" && grep -q child "$out" || fail "$(cat "$out")"
+}
+
+@test "one that heeds the SIGHUP has its own status, one that is kept runs on (C7.6)" {
+	on_lost_terminal ready "$SHAPES" 'trap "exit 6" HUP; echo ready; sleep 1000 & wait'
+	finish 6
+	on_lost_terminal ready --on-hangup keep --hangup 50ms "$SHAPES" \
+		'trap "" HUP; echo ready; until grep -q R16 /tmp/told 2>/dev/null; do sleep 0.05; done; exit 7'
+	wait_for 20 grep -q R16 "$err"
+	name=$(dyno ps --json | jq -r '.[0].name')
+	run -0 dyno exec "$name" 'echo R16 >/tmp/told'
+	finish 7
+}
