@@ -22,3 +22,6 @@ $(O)/unit/test_target $(O)/unit/test_table $(O)/unit/test_usage $(O)/unit/test_e
 $(O)/unit/test_foreground: $(call obj,$(addprefix runtime/cli/,foreground.c fleet.c event.c \
 	handover.c notify.c printer.c logview.c outfile.c output.c progress.c))
 $(O)/unit/test_foreground: DYNO_LIBS += $(CORE_LIB)
+
+$(O)/unit/test_terminal: $(call obj,$(addprefix runtime/cli/,terminal.c terminal_pump.c))
+$(O)/unit/test_terminal: DYNO_LIBS += $(CORE_LIB)
