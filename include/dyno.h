@@ -244,6 +244,7 @@ struct dyno_timing {
  * @memory_policy: above the quota: "soft": R14, "hard": the kernel's limit
  * @cpu_view: how many CPUs it is shown: "host", or "quota"
  * @require_limits: refuse to start where a limit cannot be set; else that is a warning
+ * @log_keep_bytes: of the log files of a dyno that lives by itself, 1 MiB or more; default 64 MiB
  * @log_metrics: log load and memory about every 20 s, see `dyno-run`(1)
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
@@ -271,6 +272,7 @@ struct dyno_run_opts {
 	uint16_t port;
 	const char *uid_range;
 	const char *log_source;
+	uint64_t log_keep_bytes;
 	uint64_t boot_timeout_ms;
 	uint64_t grace_ms;
 	const char *spec;
@@ -735,7 +737,9 @@ struct dyno_log_opts {
  * @time_us: of its receipt, microseconds since the epoch; of the line before where it was damaged
  * @text, @text_len: what was printed; a newline or a NUL within stands as \n or \x00, and a text of
  *	   more than 10000 bytes as several lines
- * @record, @record_len: the line as it is kept, "TIME SOURCE[DYNO]: TEXT"
+ * @record, @record_len: the line as it is kept, "TIME SOURCE[DYNO]: TEXT", with a NUL behind it if
+ *	   @partial is set
+ * @partial: the next line of the same dyno goes on with this one's text
  */
 struct dyno_log_line {
 	const char *app;
@@ -746,6 +750,7 @@ struct dyno_log_line {
 	size_t text_len;
 	const char *record;
 	size_t record_len;
+	int partial;
 };
 
 /** dyno_log_fn() - non-zero ends the walk and is returned; the line counts as told. */

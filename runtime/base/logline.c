@@ -27,16 +27,25 @@ static bool cut(struct logline_part *rest, const char *end, struct logline_part 
 bool logline_parse(const char *line, size_t len, struct logline *ret)
 {
 	struct logline_part rest = {line, MIN_OF(len, LOGLINE_HEAD_BYTES)};
-	struct logline r;
+	struct logline r = {0};
 
 	if (!cut(&rest, " ", &r.time) || r.time.len < TIME_LEAST || !cut(&rest, "[", &r.source) ||
 	    !cut(&rest, "]: ", &r.dyno))
 		return false;
 	if (memchr(r.source.s, ' ', r.source.len) || memchr(r.dyno.s, ' ', r.dyno.len))
 		return false;
+	r.partial = logline_trim(line, &len);
 	r.text.s = rest.s;
 	r.text.len = len - (size_t)(rest.s - line);
 	*ret = r;
+	return true;
+}
+
+bool logline_trim(const char *line, size_t *io_len)
+{
+	if (*io_len == 0 || line[*io_len - 1] != LOGLINE_PARTIAL)
+		return false;
+	(*io_len)--;
 	return true;
 }
 

@@ -12,6 +12,10 @@
 /* The source of what the app itself has printed; any other is the platform's. */
 #define LOGLINE_APP "app"
 
+/* Behind the text of a record whose line goes on in the next record of the same dyno.  An app cannot
+ * write it: a NUL of its own is escaped. */
+#define LOGLINE_PARTIAL '\0'
+
 /* Longest head: "2026-06-01T12:00:00.123456+00:00 SOURCE[DYNO]: " with names of 63 bytes, and room.
  * Source: sink.h */
 #define LOGLINE_HEAD_BYTES 256U
@@ -22,17 +26,21 @@ struct logline_part {
 	size_t len;
 };
 
-/** struct logline - a record in its parts. */
+/** struct logline - a record in its parts. @partial: the next one goes on with the same line */
 struct logline {
 	struct logline_part time;
 	struct logline_part source;
 	struct logline_part dyno;
 	struct logline_part text;
+	bool partial;
 };
 
 /** logline_parse() - take a line apart. @line: @len bytes, without its newline
  * Return: whether it is a record; else @ret is not touched. */
 bool logline_parse(const char *line, size_t len, struct logline *ret);
+
+/** logline_trim() - take the mark of a part off the end of a line. Return: whether there was one. */
+bool logline_trim(const char *line, size_t *io_len);
 
 /** logline_is_app() - whether the app has printed it. */
 bool logline_is_app(const struct logline *record);

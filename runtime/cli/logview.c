@@ -199,6 +199,8 @@ static void add_json(const struct logline *r, struct sbuf *out)
 	add_member(out, "source", &r->source);
 	add_member(out, "dyno", &r->dyno);
 	add_member(out, "text", &r->text);
+	if (r->partial)
+		json_bool(out, "partial", true);
 	json_end(out);
 }
 
@@ -207,8 +209,10 @@ void logview_add(struct logview *view, const char *line, size_t len, struct sbuf
 	struct logline r = {0};
 	bool parsed = logline_parse(line, len, &r);
 
-	if (!parsed)
+	if (!parsed) {
+		(void)logline_trim(line, &len); /* nothing to tell of a damaged one */
 		r = (struct logline){.time = {line, 0}, .text = {line, len}};
+	}
 	if (parsed && view->quiet && !logline_is_app(&r))
 		return;
 

@@ -237,6 +237,7 @@ static int tell(const struct dyno_log *log, struct log_source *s, dyno_log_fn fn
 			s->record.source.s);
 		line.text = s->record.text.s;
 		line.text_len = s->record.text.len;
+		line.partial = s->record.partial;
 	}
 	s->ready = false;
 	return fn(data, &line);

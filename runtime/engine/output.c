@@ -79,7 +79,8 @@ static void take(struct output_stream *s, const char *text, size_t len)
 
 	sink_head(sink, OUTPUT_SOURCE, s->output->dyno);
 	while (next_record(text, len, s->fd < 0, &record, &taken)) {
-		if (sink_put(sink, text, record) == -EAGAIN) {
+		/* What no newline has ended goes on, unless it is the end of all. */
+		if (sink_put(sink, text, record, taken == record && taken < len) == -EAGAIN) {
 			hold(s, text, len);
 			return;
 		}

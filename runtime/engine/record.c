@@ -14,6 +14,8 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "engine/record_dir.h"
+#include "engine/sink.h"
+#include "model/name.h"
 
 #define RECORD_SCHEMA 1
 
@@ -22,7 +24,10 @@
 #define RECORD_MIN_BYTES 300U
 /* A manifest that no record names belongs to an end that is being recorded, or never will be.
  * Source: own choice, far above the time between the two */
-#define ORPHAN_S	  3600
+#define ORPHAN_S 3600
+
+/* How the record of a one-off says that it is one. Source: statefile.c, json_bool() */
+#define ONEOFF_MEMBER	  "\"oneoff\":true"
 
 #define KEPT(name, field) MEMBER(struct record, name, field)
 
@@ -87,7 +92,8 @@ static void remove_manifest(struct store *store, const char *app, const char *ma
  * struct prune - which records of an app stay.
  * @dyno: all but those of this one; NULL: the last ones of all
  * @beyond: how many go, from the beginning
- * @named: manifests of those that stay, one behind the other with their NULs
+ * @named: manifests of those that stay, one behind the other with their NULs; @gone: of the others
+ * @ended: names of one-offs whose records go, in the same form; @known: of dynos that have later ones
  */
 struct prune {
 	struct store *store;
@@ -96,12 +102,21 @@ struct prune {
 	int64_t beyond;
 	struct sbuf named;
 	struct sbuf gone;
+	struct sbuf ended;
+	struct sbuf known;
 };
 
-/* Most lines need not be understood to be dropped. */
+/* Most lines need not be understood to be dropped: those of one-offs have a log besides, and what
+ * follows them may be of the same. */
 static bool is_plain(const struct prune *p, const char *text)
 {
-	return !p->dyno && !strstr(text, "\"" RECORD_MANIFEST);
+	return !p->dyno && p->ended.len == 0 && !strstr(text, "\"" RECORD_MANIFEST) &&
+	       !strstr(text, ONEOFF_MEMBER);
+}
+
+static void add_name(struct sbuf *names, const char *name)
+{
+	sbuf_add(names, name, strlen(name) + 1);
 }
 
 static bool prune_keep(void *data, const char *text, size_t len)
@@ -114,18 +129,33 @@ static bool prune_keep(void *data, const char *text, size_t len)
 			    : p->beyond-- <= 0;
 
 	if (known && *record.manifest)
-		sbuf_add(keep ? &p->named : &p->gone, record.manifest, strlen(record.manifest) + 1);
+		add_name(keep ? &p->named : &p->gone, record.manifest);
+	if (known && !p->dyno && (keep || record.facts.info.oneoff))
+		add_name(keep ? &p->known : &p->ended, record.facts.info.name);
 	return keep;
 }
 
-static bool is_named(const struct prune *p, const char *manifest)
+static bool is_among(const struct sbuf *names, const char *name)
 {
-	const char *end = sbuf_str(&p->named) + p->named.len;
+	const char *end = sbuf_str(names) + names->len;
 
-	for (const char *m = sbuf_str(&p->named); m < end; m += strlen(m) + 1)
-		if (str_eq(m, manifest))
+	for (const char *m = sbuf_str(names); m < end; m += strlen(m) + 1)
+		if (str_eq(m, name))
 			return true;
 	return false;
+}
+
+/* A one-off of four random digits never comes again: its log would stay for ever.  That of one that
+ * lives, under a name that was used before, is left alone. */
+static void remove_logs(const struct prune *p)
+{
+	const char *end = sbuf_str(&p->ended) + p->ended.len;
+
+	if (sbuf_ok(&p->ended) < 0 || sbuf_ok(&p->known) < 0)
+		return;
+	for (const char *m = sbuf_str(&p->ended); m < end; m += strlen(m) + 1)
+		if (name_check_dyno(m, NULL) == 0 && !is_among(&p->known, m))
+			(void)sink_remove_ended(p->store, p->app, m); /* dyno rm does it too */
 }
 
 static void sweep_orphans(const struct prune *p)
@@ -140,7 +170,7 @@ static void sweep_orphans(const struct prune *p)
 	if (dir_open(p->store->data_fd, path, &dir) < 0)
 		return;
 	while ((name = dir_next_name(&dir))) {
-		if (!str_starts(name, RECORD_MANIFEST) || is_named(p, name))
+		if (!str_starts(name, RECORD_MANIFEST) || is_among(&p->named, name))
 			continue;
 		if (fstatat(dir.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    st.st_mtime < now - ORPHAN_S)
@@ -160,9 +190,12 @@ static int prune(struct prune *p, struct linefile *file)
 			remove_manifest(p->store, p->app, m);
 		if (sbuf_ok(&p->named) == 0)
 			sweep_orphans(p);
+		remove_logs(p);
 	}
 	sbuf_done(&p->named);
 	sbuf_done(&p->gone);
+	sbuf_done(&p->ended);
+	sbuf_done(&p->known);
 	return r;
 }
 

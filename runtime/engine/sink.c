@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/logline.h"
 #include "base/str.h"
 #include "base/timetext.h"
 #include "model/lines.h"
@@ -36,7 +37,7 @@
 #define RETRY_MAX_MS   64U
 
 /* One record escaped from end to end. */
-_Static_assert(SINK_HEAD_BYTES + 4 * OUTPUT_LINE_BYTES + 1 <= SINK_BATCH_BYTES,
+_Static_assert(SINK_HEAD_BYTES + 4 * OUTPUT_LINE_BYTES + 2 <= SINK_BATCH_BYTES,
 	       "a batch has room for any record");
 
 static int sink_area(struct sink *sink)
@@ -304,6 +305,8 @@ static int write_batch(struct sink *sink)
 	if (r < 0)
 		lose_rest(sink);
 	unlock(sink);
+	sink->lines += sink->records;
+	sink->records = 0;
 	sink->from = sink->to = SINK_NOTE_BYTES;
 	sink->retry_ms = RETRY_FIRST_MS;
 	sink_later(sink);
@@ -355,14 +358,14 @@ static void escape(char *to, const char *text, size_t len)
 }
 
 /* Return: false when there is no room for it below @limit. */
-static bool put(struct sink *sink, const char *text, size_t len, size_t limit)
+static bool put(struct sink *sink, const char *text, size_t len, bool partial, size_t limit)
 {
 	bool plain = !memchr(text, '\0', len) && !memchr(text, '\n', len);
 	size_t grown =
 		plain ? len : len + 3 * count_byte(text, len, '\0') + count_byte(text, len, '\n');
 	char *to = sink->area->out + sink->to;
 
-	if (sink->to + sink->head_len + grown + 1 > SINK_NOTE_BYTES + limit)
+	if (sink->to + sink->head_len + grown + partial + 1 > SINK_NOTE_BYTES + limit)
 		return false;
 	memcpy(to, sink->area->head, sink->head_len);
 	to += sink->head_len;
@@ -370,18 +373,22 @@ static bool put(struct sink *sink, const char *text, size_t len, size_t limit)
 		memcpy(to, text, len);
 	else
 		escape(to, text, len);
-	to[grown] = '\n';
-	sink->to += sink->head_len + grown + 1;
+	to += grown;
+	if (partial)
+		*to++ = LOGLINE_PARTIAL;
+	*to++ = '\n';
+	sink->to = (size_t)(to - sink->area->out);
+	sink->records++;
 	return true;
 }
 
-int sink_put(struct sink *sink, const char *text, size_t len)
+int sink_put(struct sink *sink, const char *text, size_t len, bool partial)
 {
-	if (put(sink, text, len, SINK_BATCH_BYTES))
+	if (put(sink, text, len, partial, SINK_BATCH_BYTES))
 		return 0;
 	if (sink_flush(sink) == -EAGAIN)
 		return -EAGAIN;
-	(void)put(sink, text, len, SINK_BATCH_BYTES); /* of an empty batch any is taken */
+	(void)put(sink, text, len, partial, SINK_BATCH_BYTES); /* of an empty batch any is taken */
 	return 0;
 }
 
@@ -397,7 +404,7 @@ int sink_line(struct sink *sink, const char *source, const char *dyno, const cha
 	do {
 		const size_t piece = MIN_OF(len, (size_t)OUTPUT_LINE_BYTES);
 
-		if (!put(sink, text, piece, SINK_BATCH_BYTES + SINK_RESERVE_BYTES)) {
+		if (!put(sink, text, piece, piece < len, SINK_BATCH_BYTES + SINK_RESERVE_BYTES)) {
 			r = -ENOBUFS;
 			sink_lose(sink, 1);
 			break;

@@ -2,7 +2,8 @@
 /*
  * sink.h - where the lines of one dyno go: a descriptor of the caller's, or files of the data
  * directory, logs/<app>/<dyno>.log and an older .log.1.  Each line is a record that begins with the
- * time and with a source that nobody inside can forge, and holds no other newline than its last.
+ * time and with a source that nobody inside can forge, and holds no other newline than its last, nor
+ * a NUL but before that: it says that the next record goes on with the same line, see logline.h.
  *
  * Nothing here waits.  A pipe that is full keeps what it was given and is watched in the loop until
  * it has room; a disk that is full, or a pipe without a reader, loses it, counted, and says so in
@@ -25,8 +26,15 @@
 
 /* A longer line becomes several records. Source: contract 10.3 */
 #define OUTPUT_LINE_BYTES 10000U
-/* One log file; a second, older one is kept. Source: own choice */
-#define SINK_FILE_BYTES (16U * 1024U * 1024U)
+/* Of both log files, where nothing else is set. Source: own choice */
+#define SINK_KEEP_BYTES (64U * 1024U * 1024U)
+/* The least that may be set: a file has room for many batches. Source: own choice */
+#define SINK_KEEP_MIN_BYTES (1024U * 1024U)
+/* One log file; a second, older one is kept. */
+#define SINK_FILE_BYTES (SINK_KEEP_BYTES / 2)
+/* A file with fewer lines is not turned over, however long these are: so many can always be shown.
+ * Source: contract 10.4 */
+#define SINK_KEEP_LINES 1500U
 /* Of one read and of one write. Source: pipe(7), the default capacity */
 #define SINK_BATCH_BYTES (64U * 1024U)
 /* Room for the platform's lines beyond a batch that waits: a dozen restarts.  Own choice */
@@ -64,6 +72,8 @@ struct sink_area {
  * @platform: source of the note about losses; NULL: "heroku"; borrowed
  * @dyno: of the last record
  * @bytes: of the log file
+ * @lines: of the log file; those before it was opened only if @counted
+ * @file_bytes: when it is turned over
  * @dropped: records lost so far
  *
  * Internal: the rest.
@@ -79,6 +89,7 @@ struct sink_area {
  * @watched: the loop waits for room
  * @armed: @timer is set
  * @from, @to: what is still to be written, in @area->out
+ * @records: put into it
  * @outputs, @held, @held_text, @held_len, @on_room: see output.c
  */
 struct sink {
@@ -88,6 +99,8 @@ struct sink {
 	const char *platform;
 	char dyno[64];
 	uint64_t bytes;
+	uint64_t lines;
+	uint64_t file_bytes;
 	uint64_t dropped;
 
 	uint64_t told;
@@ -98,6 +111,7 @@ struct sink {
 	bool is_fifo;
 	bool shared;
 	bool torn;
+	bool counted;
 	bool locked;
 	bool stuck;
 	bool lock_wait;
@@ -107,6 +121,7 @@ struct sink {
 	size_t head_len;
 	size_t from;
 	size_t to;
+	uint64_t records;
 	struct loop *loop;
 	int timer;
 	unsigned int retry_ms;
@@ -132,13 +147,22 @@ struct sink {
  */
 void sink_open_fd(struct sink *sink, int fd);
 
-/** sink_open_files() - lines go to log files, appended. Return: 0, or -errno with ERR_IO. */
+/**
+ * sink_open_files() - lines go to log files, appended.  They are locked while the sink lives, so
+ * that sink_remove_ended() leaves them alone.  How many bytes are kept @file_bytes of the sink says,
+ * to be set after this call; SINK_FILE_BYTES by default.
+ * Return: 0, or -errno with ERR_IO.
+ */
 int sink_open_files(struct sink *sink, struct store *store, const char *app, const char *dyno,
 		    struct dyno_err *err);
 
 /** sink_remove_files() - forget the log files of a dyno, and the directory of an app without any.
  * Return: 0 or -errno. */
 int sink_remove_files(struct store *store, const char *app, const char *dyno);
+
+/** sink_remove_ended() - the same, but only if no sink has them open.
+ * Return: 1: removed, or there were none; 0: somebody writes to them; -errno. */
+int sink_remove_ended(struct store *store, const char *app, const char *dyno);
 
 /**
  * sink_attach() - watch for room in @loop, borrowed until sink_detach() or sink_close(); it has
@@ -177,9 +201,10 @@ void sink_head(struct sink *sink, const char *source, const char *dyno);
 /**
  * sink_put() - one record, to be written by sink_flush() or when the batch is full.
  * @len: OUTPUT_LINE_BYTES at most
+ * @partial: the next record goes on with the same line
  * Return: 0; -EAGAIN: no room, it was not taken.
  */
-int sink_put(struct sink *sink, const char *text, size_t len);
+int sink_put(struct sink *sink, const char *text, size_t len, bool partial);
 
 /** sink_flush() - write what is there. Return: 0; -EAGAIN: not all of it, see @stuck; -errno: the
  * rest is lost and counted. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 
 /* Tries at a directory that somebody removes for being empty before the file is in it. */
 #define OPEN_TRIES 64
+/* Read at once while lines are counted. Source: a page; the monitor's memory is small */
+#define COUNT_BYTES 4096
 
 /*
  * The description of a caller's pipe belongs to many: non-blocking mode set on it would be seen by
@@ -85,11 +88,20 @@ static int open_file(struct sink *sink)
 		       O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
+		return -errno;
+	/* For sink_remove_ended(), which holds it only while it removes the file.  Without locks, as
+	 * on some network file systems, nobody removes it either. */
+	(void)flock(fd, LOCK_SH);
+	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
+	if (st.st_nlink == 0)
+		return -ENOENT;
 	sink->bytes = (uint64_t)st.st_size;
+	sink->lines = 0;
+	sink->counted = sink->bytes == 0; /* else when it matters */
 	sink->torn = !ends_in_a_record(fd, sink->bytes);
 	sink->fd = take_fd(&fd);
 	return 0;
@@ -114,11 +126,42 @@ static int turn_over(struct sink *sink)
 	return 0;
 }
 
+/* Lines at the end of the file, as many as are asked for. */
+static uint64_t count_lines(const struct sink *sink, uint64_t enough)
+{
+	__attribute__((uninitialized)) char buf[COUNT_BYTES];
+	uint64_t end = sink->bytes;
+	uint64_t count = 0;
+
+	while (end > 0 && count < enough) {
+		const size_t len = (size_t)MIN_OF(end, (uint64_t)sizeof(buf));
+		const ssize_t n = pread(sink->fd, buf, len, (off_t)(end - len));
+
+		if (n <= 0)
+			break; /* somebody has cut it short, or it cannot be read: it goes */
+		count += sink_records(buf, (size_t)n);
+		end -= len;
+	}
+	return end > 0 && count < enough ? enough : count;
+}
+
+/* A file goes when it is the older one at the next turn; what is left must be enough to show. */
+static bool is_full(struct sink *sink, uint64_t more)
+{
+	if (sink->bytes == 0 || sink->bytes + more <= sink->file_bytes)
+		return false;
+	if (!sink->counted && sink->lines < SINK_KEEP_LINES) {
+		sink->lines = count_lines(sink, SINK_KEEP_LINES);
+		sink->counted = true;
+	}
+	return sink->lines >= SINK_KEEP_LINES;
+}
+
 int sink_file_ready(struct sink *sink, uint64_t more)
 {
 	int r;
 
-	if (sink->fd >= 0 && sink->bytes > 0 && sink->bytes + more > SINK_FILE_BYTES) {
+	if (sink->fd >= 0 && is_full(sink, more)) {
 		r = turn_over(sink);
 		if (r < 0)
 			return r;
@@ -144,6 +187,7 @@ int sink_open_files(struct sink *sink, struct store *store, const char *app, con
 	int r;
 
 	*sink = SINK_INIT;
+	sink->file_bytes = SINK_FILE_BYTES;
 	(void)str_fmt(sink->name, sizeof(sink->name), "%s.log", dyno);
 	r = open_files(sink, store, app);
 	if (r < 0) {
@@ -161,15 +205,12 @@ static int remove_file(int dirfd, const char *name)
 	return unlinkat(dirfd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int sink_remove_files(struct store *store, const char *app, const char *dyno)
+/* Both files of a dyno, the older one first: a reader finds the newer one as long as there is any. */
+static int remove_files(int logs_fd, int app_fd, const char *app, const char *dyno)
 {
-	_cleanup_close_ int logs_fd = open_dir(store->data_fd, LOGS_DIR, false);
-	_cleanup_close_ int app_fd = logs_fd < 0 ? logs_fd : open_dir(logs_fd, app, false);
 	char name[sizeof(((struct sink *)NULL)->name)];
 	int r;
 
-	if (app_fd < 0)
-		return app_fd == -ENOENT ? 0 : app_fd;
 	(void)str_fmt(name, sizeof(name), "%s.log.1", dyno);
 	r = remove_file(app_fd, name);
 	(void)str_fmt(name, sizeof(name), "%s.log", dyno);
@@ -178,4 +219,35 @@ int sink_remove_files(struct store *store, const char *app, const char *dyno)
 	if (r == 0)
 		(void)unlinkat(logs_fd, app, AT_REMOVEDIR); /* not empty: of other dynos */
 	return r;
+}
+
+int sink_remove_files(struct store *store, const char *app, const char *dyno)
+{
+	_cleanup_close_ int logs_fd = open_dir(store->data_fd, LOGS_DIR, false);
+	_cleanup_close_ int app_fd = logs_fd < 0 ? logs_fd : open_dir(logs_fd, app, false);
+
+	if (app_fd < 0)
+		return app_fd == -ENOENT ? 0 : app_fd;
+	return remove_files(logs_fd, app_fd, app, dyno);
+}
+
+int sink_remove_ended(struct store *store, const char *app, const char *dyno)
+{
+	_cleanup_close_ int logs_fd = open_dir(store->data_fd, LOGS_DIR, false);
+	_cleanup_close_ int app_fd = logs_fd < 0 ? logs_fd : open_dir(logs_fd, app, false);
+	_cleanup_close_ int fd = -EBADF;
+	char name[sizeof(((struct sink *)NULL)->name)];
+	int r;
+
+	if (app_fd < 0)
+		return app_fd == -ENOENT ? 1 : app_fd;
+	(void)str_fmt(name, sizeof(name), "%s.log", dyno);
+	fd = openat(app_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno != ENOENT)
+		return -errno;
+	/* Held until the names are gone: who opens the file meanwhile sees that it bears none. */
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? 0 : -errno;
+	r = remove_files(logs_fd, app_fd, app, dyno);
+	return r < 0 ? r : 1;
 }

@@ -27,6 +27,7 @@
 #include "engine/lost.h"
 #include "engine/monitor.h"
 #include "engine/place.h"
+#include "engine/sink.h"
 #include "model/dynospec.h"
 
 #define MONITOR_PROGRAM "dyno-monitor"
@@ -149,11 +150,23 @@ static int resolve_policy(struct start *s, struct dyno_err *err)
 	return o->seccomp ? 0 : no_memory(err);
 }
 
+static int check_log(const struct dyno_run_opts *o, struct dyno_err *err)
+{
+	if (o->log_keep_bytes == 0 || o->log_keep_bytes >= SINK_KEEP_MIN_BYTES)
+		return 0;
+	(void)err_set(err, ERR_USAGE, 0, "keep %llu bytes of a log",
+		      (unsigned long long)o->log_keep_bytes);
+	err_hint(err, "1M is the least");
+	return -EINVAL;
+}
+
 static int find(struct start *s, struct dyno_err *err)
 {
 	struct app *app = &s->app;
-	int r;
+	int r = check_log(&s->opts.dyno, err);
 
+	if (r < 0)
+		return r;
 	r = app_find_slug(app, err);
 	if (r == 0)
 		r = slug_read(&app->entry, !s->opts.dyno.argv_mode, &app->arena, &app->slug, err);

@@ -105,11 +105,16 @@ static int read_order(struct order *o, struct dyno_err *err)
 
 static int open_sink(struct order *o, struct dyno_err *err)
 {
-	o->sink.platform = o->app.log_source;
+	int r = 0;
+
 	if (is_null_device(MONITOR_FD_LOG))
-		return sink_open_files(&o->sink, o->app.store, o->app.name, o->app.place.dyno, err);
-	sink_open_fd(&o->sink, MONITOR_FD_LOG);
-	return 0;
+		r = sink_open_files(&o->sink, o->app.store, o->app.name, o->app.place.dyno, err);
+	else
+		sink_open_fd(&o->sink, MONITOR_FD_LOG);
+	o->sink.platform = o->app.log_source;
+	if (o->opts.dyno.log_keep_bytes > 0)
+		o->sink.file_bytes = o->opts.dyno.log_keep_bytes / 2;
+	return r;
 }
 
 static int prepare(struct order *o, char **argv, struct dyno_err *err)

@@ -133,6 +133,8 @@ fails() {
 	run -2 dyno logs --raw --json -a shop
 	assert_line "exclude each other"
 	fails 2 usage logs --source router -a shop
+	fails 125 usage start --detach --log-keep 1000 "$BASE/apps/shop"
+	[[ $stderr == *"1M is the least"* ]] || lib_seen "hint"
 }
 
 # in_order FILE: per start of flood its lines are 1 to 5000 in their order, and nothing else of the app
@@ -155,7 +157,7 @@ in_order() {
 		echo "flooded"
 		exec sleep 1000
 	FLOOD
-	begin_app shop -- 'job: ./flood'
+	begin_app shop --log-keep 32M -- 'job: ./flood'
 	follow -n all -a shop
 	wait_for 60 grep -qE ' app\[job\.1\]: flooded$' "$log"
 	dyno restart -q job.1
@@ -218,5 +220,7 @@ in_order() {
 	run -0 dyno logs -n all --json --source app
 	[ "$(jq -r 'select(.text | test("^x+$")) | .text' <<<"$output" | tr -d '\n' | wc -c)" -eq 25000 ] ||
 		fail "each line is an object"
+	[ "$(jq -r 'select(.text | test("^x+$")) | .partial // false' <<<"$output" | xargs)" = 'true true false' ] ||
+		fail "the pieces of a line say that they go on"
 	dyno logs -n all --raw --source app | LC_ALL=C grep -qaxF $'a\\x00b\e[2J\r'
 }

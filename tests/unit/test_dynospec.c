@@ -64,7 +64,8 @@ static const char every_key[] =
 	"\"env\":{\"B\":\"\xc3\xa9 \\\"q\\\"\",\"A\":\"\",\"C\":\"x=y\\n\"},"
 	"\"env_files\":[\"/etc/shop.env\",\"b\"],\"scratch\":\"disk\","
 	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\",\"port\":65535,"
-	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_metrics\":true,\"boot_timeout_ms\":90000,"
+	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_keep_bytes\":2097152,"
+	"\"log_metrics\":true,\"boot_timeout_ms\":90000,"
 	"\"grace_ms\":10000,\"restart\":\"on-failure\",\"exit_0\":\"complete\","
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
 	"\"time_limit_ms\":5000,\"on_hangup\":\"keep\",\"hangup_ms\":6,"
@@ -126,6 +127,7 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->port, 65535);
 	assert_string_equal(d->uid_range, "100000:65536");
 	assert_string_equal(d->log_source, "dokku");
+	assert_int_equal(d->log_keep_bytes, 2097152);
 	assert_int_equal(d->boot_timeout_ms, 90000);
 	assert_int_equal(d->grace_ms, 10000);
 	assert_string_equal(d->restart, "on-failure");

@@ -59,6 +59,30 @@ static void logview_add__forms__are_those_of_terminal_file_and_program(void **st
 	}
 }
 
+/* T34: a piece of a line that was too long says so to a program, and nothing to others. */
+static void logview_add__piece_of_a_line__is_marked_in_json(void **state)
+{
+	static const char piece[] = WEB "half";
+	static const enum logview_form forms[] = {LOGVIEW_RECORD, LOGVIEW_TAGGED, LOGVIEW_JSON,
+						  LOGVIEW_SHORT, LOGVIEW_TEXT};
+	static const char *const expected[] = {
+		WEB "half\n", WEB "half\n",
+		"{\"schema\":1,\"time\":\"2026-06-01T12:00:00.123456+00:00\",\"source\":\"app\","
+		"\"dyno\":\"web.1\",\"text\":\"half\",\"partial\":true}\n",
+		"12:00:00 web.1 | half\n", "half\n"};
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct logview view = {.form = forms[i]};
+
+		/* with its mark, the NUL */
+		assert_string_equal(show(&view, piece, sizeof(piece), &b), expected[i]);
+	}
+	assert_string_equal(show(&(struct logview){.form = LOGVIEW_RECORD}, "torn", 5, &b),
+			    "torn\n");
+}
+
 /* T33, T34 */
 static void logview_add__hostile_texts__are_shown_and_change_nothing(void **state)
 {
@@ -250,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logview_add__forms__are_those_of_terminal_file_and_program),
+		cmocka_unit_test(logview_add__piece_of_a_line__is_marked_in_json),
 		cmocka_unit_test(logview_add__hostile_texts__are_shown_and_change_nothing),
 		cmocka_unit_test(
 			logview_add__tagged_in_colour__the_head_is_the_dynos_or_the_platforms),

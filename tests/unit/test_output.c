@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/errclass.h"
 #include "base/fd.h"
+#include "base/logline.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "engine/output.h"
@@ -158,6 +159,9 @@ static const char *log_text(struct fixture *f, size_t *ret_len)
 	return text;
 }
 
+/* Whether the record that next() has found goes on in the one after it. */
+static bool last_partial;
+
 /* The next record of a text, as if it were received at HEAD's time. Return: its length. */
 static size_t next(const char **text, size_t *left, const char **ret)
 {
@@ -176,6 +180,7 @@ static size_t next(const char **text, size_t *left, const char **ret)
 	*ret = *text + HEAD_BYTES;
 	*text = end + 1;
 	*left -= len + 1;
+	last_partial = logline_trim(end - len, &len);
 	return len - HEAD_BYTES;
 }
 
@@ -274,6 +279,7 @@ static void output__long_line__in_pieces(void **state)
 			assert_int_equal(next(&text, &left, &piece),
 					 MIN_OF(rest, (size_t)OUTPUT_LINE_BYTES));
 			rest -= MIN_OF(rest, (size_t)OUTPUT_LINE_BYTES);
+			assert_int_equal(last_partial, rest > 0);
 		}
 		assert_int_equal(left, 0);
 		assert_int_equal(rest, 0);

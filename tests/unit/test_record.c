@@ -292,6 +292,31 @@ static void record_add__more_than_are_kept__the_last_ones_and_their_manifests(vo
 		f, "records/app/written.5b")); /* with one without a manifest before each */
 }
 
+static void record_add__drops_the_last_record_of_a_oneoff__its_log_goes(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(mkdirat(f->store.data_fd, "logs", 0700), 0);
+	assert_int_equal(mkdirat(f->store.data_fd, "logs/app", 0700), 0);
+	put_file(f, "logs/app/run.1.log", "x\n");
+	put_file(f, "logs/app/run.1.log.1", "x\n");
+	put_file(f, "logs/app/again.log", "x\n");
+	put_file(f, "logs/app/web.1.log", "x\n");
+	for (uint32_t gen = 1; gen <= 3 * RECORD_KEEP; gen++) {
+		/* one of a name that is used again and again, and one that comes once */
+		struct record record = make_record("app", gen == 2 ? "run.1" : "again", gen);
+
+		record.facts.info.oneoff = 1;
+		if (gen % 2)
+			record = make_record("app", gen < 10 ? "web.1" : "web.2", gen);
+		assert_int_equal(record_add(&f->store, &record, &f->err), 0);
+	}
+	assert_false(is_there(f, "logs/app/run.1.log"));
+	assert_false(is_there(f, "logs/app/run.1.log.1"));
+	assert_true(is_there(f, "logs/app/again.log"));
+	assert_true(is_there(f, "logs/app/web.1.log"));
+}
+
 /* What a record says is its manifest need not be one. */
 static void record_add__drops_a_record_with_a_wrong_manifest__that_file_stays(void **state)
 {
@@ -697,6 +722,8 @@ int main(void)
 		TEST(record_each__damaged_lines__passed_by),
 		TEST(record_add__more_than_are_kept__the_last_ones_and_their_manifests),
 		TEST(record_add__drops_a_record_with_a_wrong_manifest__that_file_stays),
+		TEST(record_add__drops_the_last_record_of_a_oneoff__its_log_goes),
+		TEST(record_add__drops_the_last_record_of_a_oneoff__its_log_goes),
 		TEST(record_add__compacts__old_manifests_of_nobody_go),
 		TEST(record_add__longest_lines__kept),
 		TEST(record_add__no_name_of_an_app__refused),

@@ -191,8 +191,10 @@ static void sink_line__longer_than_a_record__in_pieces(void **state)
 	assert_int_equal(sink_line(&f->sink, "app", "web.1", text, sizeof(text)), 0);
 	got = log_text(f, "web.1.log", &len);
 	assert_int_equal(sink_records(got, len), 3);
-	assert_int_equal(len, 4 * sizeof(text) + 3 * strlen("2026-06-01T12:00:00.123456+00:00 "
-							    "app[web.1]: \n"));
+	/* with a mark behind each but the last */
+	assert_int_equal(len, 4 * sizeof(text) + 2 +
+				      3 * strlen("2026-06-01T12:00:00.123456+00:00 "
+						 "app[web.1]: \n"));
 }
 
 static void sink_line__long_names__head_is_cut_and_still_a_record(void **state)
@@ -320,14 +322,15 @@ static void sink_open_files__place_of_another_kind__error(void **state)
 	assert_int_equal(f->sink.dir_fd, -EBADF);
 }
 
-/* As if so much had been logged: a hole, and the end of a record. */
+/* As if so much had been logged: a hole, and lines enough to be turned over. */
 static void fill_log(struct fixture *f, const char *name, uint64_t bytes)
 {
 	_cleanup_close_ int dir_fd = log_dir(f);
 	_cleanup_close_ int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
-	assert_int_equal(pwrite(fd, "\n", 1, (off_t)bytes - 1), 1);
+	for (off_t i = 1; i <= SINK_KEEP_LINES && (uint64_t)i <= bytes; i++)
+		assert_int_equal(pwrite(fd, "\n", 1, (off_t)bytes - i), 1);
 }
 
 static void sink_line__file_is_full__turned_over(void **state)
@@ -348,6 +351,48 @@ static void sink_line__file_is_full__turned_over(void **state)
 	assert_records(log_text(f, "web.1.log", NULL), "heroku[web.1]: new\nheroku[web.1]: next\n");
 	(void)log_text(f, "web.1.log.1", &len);
 	assert_in_range(len, SINK_FILE_BYTES - 99, SINK_FILE_BYTES);
+}
+
+/* C10.4: however small a log is to be, 1,500 lines of it can be shown. */
+static void sink_line__few_long_lines__kept_beyond_the_size(void **state)
+{
+	static char text[OUTPUT_LINE_BYTES];
+	struct fixture *f = *state;
+	const char *got;
+	size_t len;
+
+	memset(text, 'x', sizeof(text));
+	open_files(f);
+	for (unsigned int i = 0; i < 2 * SINK_KEEP_LINES + 10; i++) {
+		f->sink.file_bytes = SINK_KEEP_MIN_BYTES / 2;
+		if (i == SINK_KEEP_LINES / 2) { /* what was written before is counted too */
+			sink_close(&f->sink);
+			open_files(f);
+			f->sink.file_bytes = SINK_KEEP_MIN_BYTES / 2;
+		}
+		assert_int_equal(sink_line(&f->sink, "app", "web.1", text, sizeof(text)), 0);
+	}
+	got = log_text(f, "web.1.log", &len);
+	assert_int_equal(sink_records(got, len), 10);
+	got = log_text(f, "web.1.log.1", &len);
+	assert_int_equal(sink_records(got, len), SINK_KEEP_LINES);
+	assert_true(len < (SINK_KEEP_LINES + 1) * (OUTPUT_LINE_BYTES + SINK_HEAD_BYTES));
+}
+
+/* The log of a one-off goes with its record, but not that of one that lives under its name. */
+static void sink_remove_ended__a_sink_has_it_open__stays(void **state)
+{
+	struct fixture *f = *state;
+
+	open_files(f);
+	assert_int_equal(line(f, "a"), 0);
+	assert_int_equal(sink_remove_ended(&f->store, "shop", "web.1"), 0);
+	assert_records(log_text(f, "web.1.log", NULL), "heroku[web.1]: a\n");
+	sink_close(&f->sink);
+	fill_log(f, "web.1.log.1", 7);
+	assert_int_equal(sink_remove_ended(&f->store, "shop", "web.1"), 1);
+	assert_int_equal(faccessat(f->store.data_fd, "logs/shop", F_OK, 0), -1);
+	assert_int_equal(sink_remove_ended(&f->store, "shop", "web.1"), 1);
 }
 
 /* What stands in the way is removed, and where it cannot be the log does not grow for that. */
@@ -373,6 +418,7 @@ static void sink_line__log_was_removed__made_anew_when_turned_over(void **state)
 	assert_int_equal(line(f, "gone"), 0);
 	assert_int_equal(unlinkat(f->store.data_fd, "logs/shop/web.1.log", 0), 0);
 	f->sink.bytes = SINK_FILE_BYTES;
+	f->sink.lines = SINK_KEEP_LINES;
 	assert_int_equal(line(f, "new"), 0);
 	assert_records(log_text(f, "web.1.log", NULL), "heroku[web.1]: new\n");
 }
@@ -384,6 +430,7 @@ static void sink_line__directory_was_removed__lost_until_it_is_back(void **state
 	open_files(f);
 	assert_int_equal(sink_remove_files(&f->store, "shop", "web.1"), 0);
 	f->sink.bytes = SINK_FILE_BYTES;
+	f->sink.lines = SINK_KEEP_LINES;
 	assert_int_equal(line(f, "a"), -ENOENT);
 	assert_int_equal(line(f, "b"), -ENOENT);
 	assert_int_equal(f->sink.dropped, 2);
@@ -926,6 +973,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_DIR(sink_line__any_bytes__one_record),
+		WITH_DIR(sink_line__few_long_lines__kept_beyond_the_size),
+		WITH_DIR(sink_remove_ended__a_sink_has_it_open__stays),
 		WITH_DIR(sink_line__longer_than_a_record__in_pieces),
 		WITH_DIR(sink_line__long_names__head_is_cut_and_still_a_record),
 		WITH_DIR(sink_line__sink_never_opened__lost_and_counted),
