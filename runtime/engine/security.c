@@ -26,44 +26,19 @@
 #include "engine/ctl_wire.h"
 #include "engine/dynos.h"
 #include "engine/mainpid.h"
-#include "init/proto.h"
+#include "engine/security_internal.h"
 #include "model/procfacts.h"
 
 /* Longest file read. Source: fs.mount-max of 100,000 mounts is for hosts; a dyno has some twenty */
 #define LOOK_MAX_BYTES ((size_t)1 << 20)
-
-/* Names of rows are words for programs. */
-#define INIT_LABEL "init"
-#define MAIN_LABEL "main"
-
-/**
- * struct look - the process at hand.
- * @label: "main", "init" or its number inside
- * @dir: of /proc, O_PATH
- * @pid: as the host numbers it
- * @status: its text, read once
- * @unfiltered: why a filter that is there is none, or NULL
- * @weaker: rows with DYNO_WEAKER so far
- */
-struct look {
-	struct arena *arena;
-	const char *label;
-	int dir;
-	int pid;
-	const char *status;
-	const char *unfiltered;
-	dyno_security_fn fn;
-	void *data;
-	int weaker;
-};
 
 static void dyno_closep(struct dyno **dyno)
 {
 	dyno_close(*dyno);
 }
 
-static void tell(struct look *l, enum dyno_hold verdict, const char *name, const char *fact,
-		 const char *reason)
+void security_tell(struct look *l, enum dyno_hold verdict, const char *name, const char *fact,
+		   const char *reason)
 {
 	const struct dyno_security_row row = {
 		.process = l->label,
@@ -78,22 +53,21 @@ static void tell(struct look *l, enum dyno_hold verdict, const char *name, const
 	l->fn(l->data, &row);
 }
 
-static void tell_unknown(struct look *l, const char *name, int num)
+void security_tell_unknown(struct look *l, const char *name, int num)
 {
-	tell(l, DYNO_UNKNOWN, name, "", err_errno_text(num));
+	security_tell(l, DYNO_UNKNOWN, name, "", err_errno_text(num));
 }
 
-static void tell_if(struct look *l, bool holds, const char *name, const struct sbuf *fact,
-		    const char *reason)
+void security_tell_if(struct look *l, bool holds, const char *name, const struct sbuf *fact,
+		      const char *reason)
 {
 	if (sbuf_ok(fact) < 0)
-		tell_unknown(l, name, ENOMEM);
+		security_tell_unknown(l, name, ENOMEM);
 	else
-		tell(l, holds ? DYNO_HOLDS : DYNO_WEAKER, name, sbuf_str(fact), reason);
+		security_tell(l, holds ? DYNO_HOLDS : DYNO_WEAKER, name, sbuf_str(fact), reason);
 }
 
-/* Return: the text; NULL with errno set. */
-static char *read_at(struct look *l, const char *file)
+char *security_read(struct look *l, const char *file)
 {
 	_cleanup_close_ int fd = openat(l->dir, file, O_RDONLY | O_CLOEXEC);
 	char *text;
@@ -105,24 +79,6 @@ static char *read_at(struct look *l, const char *file)
 	if (r < 0)
 		errno = -r;
 	return r < 0 ? NULL : text;
-}
-
-/* ---- rights --------------------------------------------------------------------------------- */
-
-static void look_seccomp(struct look *l)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	uint64_t mode, filters = 0;
-
-	if (procfacts_u64(l->status, "Seccomp", 10, &mode) < 0) {
-		tell_unknown(l, "seccomp", ENOENT);
-		return;
-	}
-	sbuf_addf(&fact, "mode %llu", (unsigned long long)mode);
-	if (procfacts_u64(l->status, "Seccomp_filters", 10, &filters) == 0)
-		sbuf_addf(&fact, ", %llu filters", (unsigned long long)filters);
-	tell_if(l, mode == 2 && !l->unfiltered, "seccomp", &fact,
-		l->unfiltered ? l->unfiltered : "it may make every system call");
 }
 
 /* What the monitor was told; a text of a tenant's in it has its quotes escaped. */
@@ -140,456 +96,20 @@ static int look_setting(struct look *l, struct dyno *dyno, struct dyno_err *err)
 	return 0;
 }
 
-static void look_no_new_privs(struct look *l)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	uint64_t set;
-
-	if (procfacts_u64(l->status, "NoNewPrivs", 10, &set) < 0) {
-		tell_unknown(l, "no-new-privs", ENOENT);
-		return;
-	}
-	sbuf_addf(&fact, "%llu", (unsigned long long)set);
-	tell_if(l, set == 1, "no-new-privs", &fact, "setuid programs give it other rights");
-}
-
-static void look_caps(struct look *l)
-{
-	static const struct {
-		const char *field, *name;
-	} sets[] = {
-		{"CapInh", "inheritable-capabilities"}, {"CapPrm", "permitted-capabilities"},
-		{"CapEff", "effective-capabilities"},	{"CapBnd", "bounding-capabilities"},
-		{"CapAmb", "ambient-capabilities"},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
-		_cleanup_sbuf_ struct sbuf fact = {0};
-		uint64_t caps;
-
-		if (procfacts_u64(l->status, sets[i].field, 16, &caps) < 0) {
-			tell_unknown(l, sets[i].name, ENOENT);
-			continue;
-		}
-		procfacts_caps(&fact, caps);
-		tell_if(l, caps == 0, sets[i].name, &fact, "a dyno has no capability");
-	}
-}
-
-/* ---- who it is ------------------------------------------------------------------------------ */
-
-static void look_id(struct look *l, const char *field, const char *name, const char *map_file)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	const char *map = read_at(l, map_file);
-	uint32_t ids[4], inside = 0;
-	bool mapped, same;
-
-	if (!map || procfacts_ids(l->status, field, ids) < 0) {
-		tell_unknown(l, name, map ? EINVAL : errno);
-		return;
-	}
-	mapped = procfacts_inside(map, ids[1], &inside) == 0;
-	same = ids[0] == ids[1] && ids[1] == ids[2] && ids[2] == ids[3];
-	if (mapped)
-		sbuf_addf(&fact, "%u inside, ", inside);
-	sbuf_addf(&fact, "%u on the host", ids[1]);
-	if (!same)
-		sbuf_addf(&fact, " (%u %u %u)", ids[0], ids[2], ids[3]);
-	if (ids[1] == 0)
-		tell_if(l, false, name, &fact, "it is the host's root");
-	else
-		tell_if(l, mapped && inside != 0 && same, name, &fact,
-			"it is not one ordinary user of its namespace");
-}
-
-/* A caller without root cannot give up his own groups for the dyno. */
-static void look_groups(struct look *l)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	size_t len;
-	const char *groups = procfacts_field(l->status, "Groups", &len);
-
-	if (!groups) {
-		tell_unknown(l, "groups", ENOENT);
-		return;
-	}
-	while (len > 0 && groups[len - 1] == ' ')
-		len--;
-	if (len == 0)
-		sbuf_adds(&fact, "none");
-	else
-		sbuf_add(&fact, groups, len);
-	tell_if(l, len == 0 || geteuid() != 0, "groups", &fact, "it has groups of the host");
-}
-
-static void look_map(struct look *l, const char *file)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	const char *map = read_at(l, file);
-	const char *at;
-
-	if (!map) {
-		tell_unknown(l, file, errno);
-		return;
-	}
-	/* The columns are padded for people. */
-	for (at = map; *at;) {
-		size_t len = strcspn(at, " \n");
-
-		sbuf_add(&fact, at, len);
-		at += len;
-		if (*at == '\n')
-			sbuf_adds(&fact, at[1] ? ", " : "");
-		else if (fact.len > 0 && len > 0)
-			sbuf_addc(&fact, ' ');
-		at += *at != '\0';
-	}
-	tell_if(l, *map && !procfacts_maps_root(map), file, &fact,
-		"the host's root is somebody inside");
-}
-
-/* ---- where it is ---------------------------------------------------------------------------- */
-
-static void look_namespace(struct look *l, const char *kind, bool own_promised)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	char path[32], name[32], mine[48];
-	struct stat st, host;
-	bool shared;
-
-	(void)str_fmt(name, sizeof(name), "%s-namespace", kind);
-	(void)str_fmt(path, sizeof(path), "ns/%s", kind);
-	(void)str_fmt(mine, sizeof(mine), "/proc/self/ns/%s", kind);
-	if (fstatat(l->dir, path, &st, 0) < 0 || stat(mine, &host) < 0) {
-		tell_unknown(l, name, errno);
-		return;
-	}
-	shared = st.st_dev == host.st_dev && st.st_ino == host.st_ino;
-	sbuf_addf(&fact, "%llu, %s", (unsigned long long)st.st_ino, shared ? "the host's" : "own");
-	tell_if(l, !shared || !own_promised, name, &fact, "it is not apart from the host");
-}
-
-static void look_namespaces(struct look *l)
-{
-	static const struct {
-		const char *kind;
-		bool own; /* whatever the network is, and no dyno has a time of its own */
-	} kinds[] = {
-		{"user", true}, {"mnt", true},	  {"pid", true},  {"ipc", true},
-		{"uts", true},	{"cgroup", true}, {"net", false}, {"time", false},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		look_namespace(l, kinds[i].kind, kinds[i].own);
-}
-
-static void look_root(struct look *l)
-{
-	struct stat st, host;
-	bool same;
-
-	if (fstatat(l->dir, "root", &st, 0) < 0 || stat("/", &host) < 0) {
-		tell_unknown(l, "root", errno);
-		return;
-	}
-	same = st.st_dev == host.st_dev && st.st_ino == host.st_ino;
-	tell(l, same ? DYNO_WEAKER : DYNO_HOLDS, "root", same ? "the host's" : "own",
-	     "it sees the files of the host");
-}
-
-/* In every tree that can limit something it is in a group that is not the caller's. */
-static void look_cgroup(struct look *l)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	_cleanup_close_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct look own = {.arena = l->arena, .dir = self};
-	char *text = read_at(l, "cgroup");
-	const char *mine = self < 0 ? NULL : read_at(&own, "cgroup");
-	bool apart = false;
-
-	if (!text || !mine) {
-		tell_unknown(l, "cgroup", errno);
-		return;
-	}
-	for (char *save = NULL, *line = strtok_r(text, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		if (strstr(mine, line))
-			continue;
-		apart = true;
-		sbuf_addf(&fact, "%s%s", fact.len ? " " : "", line);
-	}
-	if (!apart)
-		sbuf_adds(&fact, "the caller's");
-	tell_if(l, apart, "cgroup", &fact, "nothing limits its memory, CPU and processes");
-}
-
-/* ---- limits --------------------------------------------------------------------------------- */
-
-/* "Max open files            10000                10000                files" */
-static bool find_limit(const char *limits, const char *title, char soft[32], char hard[32])
-{
-	const char *line = strstr(limits, title);
-	char *const out[] = {soft, hard};
-
-	if (!line)
-		return false;
-	line += strlen(title);
-	for (size_t i = 0; i < 2; i++) {
-		size_t len;
-
-		line += strspn(line, " ");
-		len = strcspn(line, " \n");
-		if (len == 0 || len >= 32)
-			return false;
-		memcpy(out[i], line, len);
-		out[i][len] = '\0';
-		line += len;
-	}
-	return true;
-}
-
-/* Where a crash starts a program of the host, 1 and no other limit keeps it from being started. */
-static bool core_is_held(const char *hard)
-{
-	_cleanup_close_ int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
-	char first = '|';
-
-	if (str_eq(hard, "1"))
-		return true;
-	if (fd < 0 || fd_read_full(fd, &first, 1) != 1)
-		return false;
-	return str_eq(hard, "0") && first != '|';
-}
-
-static void look_limits(struct look *l)
-{
-	static const struct {
-		const char *title, *name;
-	} wanted[] = {
-		{"Max open files", "limit-nofile"},
-		{"Max processes", "limit-nproc"},
-		{"Max core file size", "limit-core"},
-	};
-	const char *limits = read_at(l, "limits");
-
-	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-		_cleanup_sbuf_ struct sbuf fact = {0};
-		char soft[32], hard[32];
-
-		if (!limits || !find_limit(limits, wanted[i].title, soft, hard)) {
-			tell_unknown(l, wanted[i].name, limits ? EINVAL : errno);
-			continue;
-		}
-		sbuf_addf(&fact, "%s, at most %s", soft, hard);
-		tell_if(l, !str_eq(wanted[i].name, "limit-core") || core_is_held(hard),
-			wanted[i].name, &fact,
-			"a crash writes a file, or starts a program of the host");
-	}
-}
-
-static void look_oom(struct look *l)
-{
-	char *text = read_at(l, "oom_score_adj");
-
-	if (!text) {
-		tell_unknown(l, "oom-score-adj", errno);
-		return;
-	}
-	text[strcspn(text, "\n")] = '\0';
-	tell(l, *text == '-' ? DYNO_WEAKER : DYNO_HOLDS, "oom-score-adj", text,
-	     "the host's processes are killed before it");
-}
-
-/* ---- what the kernel's modules make of it --------------------------------------------------- */
-
-static void look_label(struct look *l)
-{
-	char *text = read_at(l, "attr/current");
-
-	if (!text && errno != EINVAL && errno != ENOENT) {
-		tell_unknown(l, "security-label", errno);
-		return;
-	}
-	if (text)
-		text[strcspn(text, "\n")] = '\0';
-	tell(l, DYNO_HOLDS, "security-label", text && *text ? text : "none", "");
-}
-
-static void look_keyring(struct look *l)
-{
-	tell(l, DYNO_UNKNOWN, "session-keyring", "",
-	     "the kernel names it to the process itself only");
-}
-
-/* Files of a process that must not be looked at belong to the root of its namespace, not to it. */
-static void look_dumpable(struct look *l, bool closed_promised)
-{
-	struct stat st;
-	uint32_t ids[4];
-	bool closed;
-
-	if (fstatat(l->dir, "environ", &st, 0) < 0 || procfacts_ids(l->status, "Uid", ids) < 0) {
-		tell_unknown(l, "dumpable", errno);
-		return;
-	}
-	closed = st.st_uid != ids[1];
-	tell(l, closed || !closed_promised ? DYNO_HOLDS : DYNO_WEAKER, "dumpable",
-	     closed ? "no" : "yes", "the app can look into it, and change it");
-}
-
-/* ---- pid 1's descriptors -------------------------------------------------------------------- */
-
-/* 0 to 2 are the caller's choice; the channel to the monitor is a socket; nothing else crosses, and
- * dyno-init itself opens one for its signals. */
-static void look_fd(struct look *l, int dir, const char *number)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	char target[256], shown[512], name[32];
-	ssize_t n = readlinkat(dir, number, target, sizeof(target) - 1);
-	uint32_t fd;
-	bool holds;
-
-	if (num_parse_u32(number, INT32_MAX, &fd) < 0)
-		return;
-	(void)str_fmt(name, sizeof(name), "descriptor-%u", fd);
-	if (n < 0) {
-		tell_unknown(l, name, errno);
-		return;
-	}
-	target[n] = '\0';
-	holds = fd < INIT_CHANNEL_FD || (fd == INIT_CHANNEL_FD && str_starts(target, "socket:")) ||
-		str_eq(target, "anon_inode:[signalfd]");
-	sbuf_adds(&fact, str_escape(shown, sizeof(shown), target));
-	tell_if(l, holds, name, &fact, "it leads out of the dyno");
-}
-
-static void look_fds(struct look *l)
-{
-	_cleanup_dir_ struct dir dir = DIR_INIT;
-	const char *name;
-	int r = dir_open(l->dir, "fd", &dir);
-
-	if (r < 0) {
-		tell_unknown(l, "descriptors", -r);
-		return;
-	}
-	while ((name = dir_next_name(&dir)))
-		look_fd(l, dir.fd, name);
-}
-
-/* ---- mounts --------------------------------------------------------------------------------- */
-
-/* Whether what is written there ends with the dyno: its overlays are of its own upper, and its tmpfs
- * is no part of one of the host. */
-static bool is_thrown_away(const struct procfacts_mount *m)
-{
-	if (str_eq(m->fs, "tmpfs"))
-		return str_eq(m->root, "/") && str_eq(m->source, "none");
-	return str_eq(m->fs, "overlay") || str_eq(m->fs, "proc") || str_eq(m->fs, "devpts");
-}
-
-/* Source: contract 2.7 to 2.9; the masks are /dev/null, which a mount without devices would close */
-static const char *mount_flaw(const struct procfacts_mount *m)
-{
-	bool device = str_eq(m->point, "/dev") || str_starts(m->point, "/dev/") ||
-		      (str_starts(m->point, "/proc/") && str_eq(m->root, "/null"));
-
-	if (!procfacts_has(m->options, "nosuid"))
-		return "setuid programs work on it";
-	if (!device && !procfacts_has(m->options, "nodev"))
-		return "devices work on it";
-	if (procfacts_has(m->options, "rw") && procfacts_has(m->super, "rw") && !device &&
-	    !is_thrown_away(m))
-		return "what is written there outlives the dyno";
-	return NULL;
-}
-
-static void look_mount(struct look *l, const struct procfacts_mount *m)
-{
-	_cleanup_sbuf_ struct sbuf fact = {0};
-	const char *flaw = mount_flaw(m);
-
-	sbuf_add_escaped(&fact, m->point, strlen(m->point));
-	sbuf_addf(&fact, " %s %s", m->fs, m->options);
-	tell_if(l, !flaw, "mount", &fact, flaw);
-}
-
-/* What tells of the host stands under a mount, or is not there at all. */
-static void look_mask(struct look *l, const char *path, bool covered)
-{
-	char name[64], inside[64];
-	struct stat st;
-	bool there;
-
-	(void)str_fmt(name, sizeof(name), "masked%s", path);
-	(void)str_fmt(inside, sizeof(inside), "root%s", path);
-	there = fstatat(l->dir, inside, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	if (!there && errno != ENOENT) {
-		tell_unknown(l, name, errno);
-		return;
-	}
-	tell(l, covered || !there ? DYNO_HOLDS : DYNO_WEAKER, name,
-	     covered ? "covered"
-	     : there ? "open"
-		     : "not there",
-	     "it tells of the host");
-}
-
-static void look_mounts(struct look *l)
-{
-	/* Source: contract 2.9 */
-	static const char *const masks[] = {"/proc/kcore", "/proc/timer_list", "/proc/scsi",
-					    "/proc/pressure"};
-	bool covered[ARRAY_SIZE(masks)] = {false};
-	char *text = read_at(l, "mountinfo");
-	struct procfacts_mount m;
-	int r;
-
-	if (!text) {
-		tell_unknown(l, "mount", errno);
-		return;
-	}
-	while ((r = procfacts_mount(&text, &m)) > 0) {
-		for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
-			covered[i] |= str_eq(m.point, masks[i]);
-		look_mount(l, &m);
-	}
-	if (r < 0)
-		tell_unknown(l, "mount", -r);
-	for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
-		look_mask(l, masks[i], covered[i]);
-}
-
 /* ---- processes ------------------------------------------------------------------------------ */
 
 static int look_process(struct look *l, struct dyno_err *err)
 {
 	bool init = str_eq(l->label, INIT_LABEL);
 
-	l->status = read_at(l, "status");
+	l->status = security_read(l, "status");
 	if (!l->status)
 		return err_set(err, ERR_NOT_FOUND, errno, "read the state of process %d", l->pid);
-	look_seccomp(l);
-	look_no_new_privs(l);
-	look_caps(l);
-	look_id(l, "Uid", "user", "uid_map");
-	look_id(l, "Gid", "group", "gid_map");
-	look_groups(l);
-	look_map(l, "uid_map");
-	look_map(l, "gid_map");
-	look_namespaces(l);
-	look_root(l);
-	look_cgroup(l);
-	look_limits(l);
-	look_oom(l);
-	look_label(l);
-	look_keyring(l);
-	look_dumpable(l, init);
-	if (!init)
-		return 0;
-	look_fds(l);
-	look_mounts(l);
+	security_rights(l);
+	security_place(l);
+	security_limits(l, init);
+	if (init)
+		security_reach(l);
 	return 0;
 }
 
@@ -647,7 +167,7 @@ static bool same_pids(int a, int b)
 /* The number in the innermost pid namespace is the last. */
 static bool is_numbered(struct look *l, uint32_t number)
 {
-	char *text = read_at(l, "status");
+	char *text = security_read(l, "status");
 	char want[16], *last;
 	const char *line;
 	size_t len;
@@ -718,7 +238,8 @@ static int look_main(struct look *like, int init_dir, int pid, struct dyno_err *
 
 	if (fd < 0 || !same_pids(fd, init_dir)) {
 		l.label = MAIN_LABEL;
-		tell(&l, DYNO_UNKNOWN, "process", "", "it is not to be found, or not to be read");
+		security_tell(&l, DYNO_UNKNOWN, "process", "",
+			      "it is not to be found, or not to be read");
 		return 0;
 	}
 	l.arena = &arena;
