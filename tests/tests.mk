@@ -34,7 +34,7 @@ BATS_SRC := $(sort $(wildcard tests/integration/*.bats))
 # The build directory from anywhere; abspath would take a blank in the path of the tree for its end.
 BUILT := $(if $(filter /%,$(O)),$(O),$(CURDIR)/$(O))
 run_tests = DYNO='$(BUILT)/fault/dyno' SLUGS='$(BUILT)/slugs' \
-	tests/run --unit $(UNIT_SRC:tests/unit/%.c=$(O)/fault/unit/%) \
+	tests/run --unit tests/unit/test_run.sh $(UNIT_SRC:tests/unit/%.c=$(O)/fault/unit/%) \
 	--sanitized $(UNIT_SRC:tests/unit/%.c=$(O)/san/unit/%) --bats $(BATS_SRC)
 
 # What make says of a failed build scrolls away under that of another: its end says which it was.
