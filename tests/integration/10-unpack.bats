@@ -255,7 +255,7 @@ drop_all() { dyno slug gc --unused >/dev/null; }
 
 @test "what is no regular file is no slug, and no hang" {
 	as_user mkfifo "$BASE/fifo"
-	run -1 as_user timeout 10 "$DYNO" slug add "$BASE/fifo"
+	run -1 as_user timeout 60 "$DYNO" slug add "$BASE/fifo"
 	assert_error slug.open
 	run -1 dyno slug add /dev/null
 	assert_error slug.open

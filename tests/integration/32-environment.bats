@@ -173,7 +173,7 @@ EOF2
 	as_user ln -s /dev/zero "$dir/.profile.d/b.sh"
 	as_user ln -s /no/such "$dir/.profile.d/c.sh"
 	put "$dir/.profile.d/d.sh" 000 <<<'echo closed'
-	run -0 timeout 10 "${user[@]}" "$DYNO" run -q "$dir" 'echo end'
+	run -0 timeout 60 "${user[@]}" "$DYNO" run -q "$dir" 'echo end'
 	[ "${lines[0]}" = ran ]
 	[ "${lines[1]}" = end ]
 }
@@ -344,10 +344,10 @@ EOF2
 		[[ $stderr != *hush* ]] || lib_seen "the value is shown"
 	done
 	for file in /no/such.env "$dir" /dev/zero; do
-		run --separate-stderr timeout 10 "${user[@]}" "$DYNO" run --env-file "$file" "$dir" true
+		run --separate-stderr timeout 60 "${user[@]}" "$DYNO" run --env-file "$file" "$dir" true
 		refused env.syntax 125
 	done
 	as_user mkfifo "$BASE/fifo.env"
-	run timeout 10 "${user[@]}" "$DYNO" run -q --env-file "$BASE/fifo.env" "$dir" true
+	run timeout 60 "${user[@]}" "$DYNO" run -q --env-file "$BASE/fifo.env" "$dir" true
 	[ "$status" -ne 124 ]
 }

@@ -138,7 +138,7 @@ runs() { run -0 --separate-stderr dyno run -q "$@"; }
 		loop) as_user ln -s Procfile "$dir/Procfile" ;;
 		huge) as_user truncate -s 4G "$dir/Procfile" ;;
 		esac
-		run --separate-stderr timeout 10 "${user[@]}" "$DYNO" run "$dir"
+		run --separate-stderr timeout 60 "${user[@]}" "$DYNO" run "$dir"
 		refused procfile.syntax 125
 		[[ $stderr == *Procfile* ]]
 	done
@@ -148,12 +148,12 @@ runs() { run -0 --separate-stderr dyno run -q "$@"; }
 @test ".release that is a fifo, a link out or nonsense is an error and no hang (T16, T19)" {
 	dir=$(app -t 'web: true' hostile2)
 	as_user mkfifo "$dir/.release"
-	run --separate-stderr timeout 10 "${user[@]}" "$DYNO" run "$dir"
+	run --separate-stderr timeout 60 "${user[@]}" "$DYNO" run "$dir"
 	[ "$status" -eq 125 ]
 	[[ $stderr == *.release* ]]
 	as_user rm "$dir/.release"
 	as_user ln -s /dev/zero "$dir/.release"
-	run --separate-stderr timeout 10 "${user[@]}" "$DYNO" run "$dir"
+	run --separate-stderr timeout 60 "${user[@]}" "$DYNO" run "$dir"
 	[ "$status" -eq 125 ]
 	as_user rm "$dir/.release"
 	put "$dir/.release" <<<$'config_vars:\n\t- &a [*a, *a]\n'
@@ -229,7 +229,7 @@ runs() { run -0 --separate-stderr dyno run -q "$@"; }
 	put "$BASE/text.tgz" <<<'this is no archive'
 	for slug in /no/such.tgz /dev/zero "$BASE/fifo.tgz" "$BASE/empty.tgz" "$BASE/text.tgz" \
 		sha256:0000 "sha256:$(printf '0%.0s' {1..64})" ''; do
-		run --separate-stderr timeout 10 "${user[@]}" "$DYNO" run "$slug" true
+		run --separate-stderr timeout 60 "${user[@]}" "$DYNO" run "$slug" true
 		[ "$status" -eq 125 ] || lib_seen "slug: $slug"
 		[[ $stderr == 'dyno: '*'['*.*']'* || $stderr == *'[usage]'* ]] || lib_seen "slug: $slug"
 	done

@@ -60,7 +60,7 @@ EOF2
 	began=$EPOCHREALTIME
 	kill "$pid"
 	finish 7
-	within 20 "$began"
+	within 25 "$began"
 	for word in child session main; do assert_line "$word"; done
 	assert_platform <<'EOF2'
 heroku\[run.*\]: Starting process with command `*
@@ -88,7 +88,7 @@ EOF2
 	began=$EPOCHREALTIME
 	kill "$pid"
 	finish 137
-	within 20 "$began"
+	within 25 "$began"
 	[ $((${EPOCHREALTIME/./} - ${began/./})) -ge 950000 ] || fail "too early"
 	assert_platform <<'EOF2'
 heroku[ignore-term.1]: Starting process with command `./shapes ignore-term`
@@ -117,7 +117,7 @@ EOF2
 	began=$EPOCHREALTIME
 	kill "$pid"
 	finish 137
-	within 20 "$began"
+	within 25 "$began"
 }
 
 @test "what is written in the grace period arrives (C7.9)" {

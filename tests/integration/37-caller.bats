@@ -50,7 +50,7 @@ look='cat /proc/self/status | grep -E "^(Sig(Blk|Ign|Cgt|Pnd)|ShdPnd|Umask):" | 
 	[ -n "$clean" ]
 	for state in ignored blocked umask=0777 rlimit=CORE:unlimited 'ignored blocked umask=0777 rlimit=CORE:unlimited'; do
 		# shellcheck disable=SC2086 # several states
-		run -0 timeout 20 "$TOP/tests/helpers/odd-caller" $state -- "${user[@]}" "$DYNO" run -q "$SHAPES" "$look"
+		run -0 timeout 60 "$TOP/tests/helpers/odd-caller" $state -- "${user[@]}" "$DYNO" run -q "$SHAPES" "$look"
 		[ "$output" = "$clean" ] || lib_seen "with $state, expected:
 $clean"
 	done
@@ -105,7 +105,7 @@ sys.exit(40 + names.count("/dev/null"))'
 }
 
 @test "a reader that goes away ends a producer by SIGPIPE, not the dyno's book-keeping (T22)" {
-	run -0 bash -c 'set +o pipefail; timeout 20 "$@" -- yes | head -n 3; exit "${PIPESTATUS[1]}"' x "${user[@]}" "$DYNO" run -q "$SHAPES"
+	run -0 bash -c 'set +o pipefail; timeout 60 "$@" -- yes | head -n 3; exit "${PIPESTATUS[1]}"' x "${user[@]}" "$DYNO" run -q "$SHAPES"
 	[ "$output" = $'y\ny\ny' ]
 }
 

@@ -153,7 +153,7 @@ two() { app -t 'web: python3 -m http.server $PORT' -t 'worker: echo working; sle
 			[ "$signal" = QUIT ] || wait_for 10 grep -q stopping "$err"
 		done
 		finish 0
-		[ $((SECONDS - began)) -lt 20 ] || lib_seen "it took $((SECONDS - began)) s"
+		[ $((SECONDS - began)) -lt 50 ] || lib_seen "it took $((SECONDS - began)) s"
 		assert_line 'heroku[worker.1]: Process exited with status 137'
 		wait_for 10 no_monitors
 	done
@@ -655,7 +655,7 @@ spec() { put "$BASE/spec.json" <<<"$1"; }
 	head -c 1100000 /dev/zero | tr '\0' ' ' | put "$BASE/spec.json"
 	run -125 --separate-stderr dyno start -d --spec "$BASE/spec.json"
 	refused host.io 125
-	run -125 --separate-stderr timeout 20 "${user[@]}" "$DYNO" start -d --spec - </dev/zero
+	run -125 --separate-stderr timeout 60 "${user[@]}" "$DYNO" start -d --spec - </dev/zero
 	refused host.io 125
 	run -125 --separate-stderr dyno start -d --spec "$BASE/no-such"
 	refused host.io 125

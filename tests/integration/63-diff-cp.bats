@@ -142,7 +142,7 @@ END
 		ln -s ../../../../../..$BASE/secret up; mkfifo pipe"
 	cd "$BATS_TEST_TMPDIR"
 	for path in out/ dir/secret dir/ magic/etc/passwd "../../../..$BASE/secret" "$BASE/secret"; do
-		run -1 --separate-stderr timeout 10 "${user[@]}" "$DYNO" cp "worker.1:$path" got
+		run -1 --separate-stderr timeout 60 "${user[@]}" "$DYNO" cp "worker.1:$path" got
 		[ ! -e got ] || fail "$path: $(cat got)"
 	done
 	for path in out up; do
@@ -151,9 +151,9 @@ END
 		rm got
 	done
 	for path in pipe /dev/zero /proc/1/environ /proc; do
-		run -1 --separate-stderr timeout 10 "${user[@]}" "$DYNO" cp "worker.1:$path" got
+		run -1 --separate-stderr timeout 60 "${user[@]}" "$DYNO" cp "worker.1:$path" got
 		[ ! -e got ] || fail "$path was copied"
-		run -1 timeout 10 "${user[@]}" bash -c '"$DYNO" cp "worker.1:$1" - >/dev/null' - "$path"
+		run -1 timeout 60 "${user[@]}" bash -c '"$DYNO" cp "worker.1:$1" - >/dev/null' - "$path"
 	done
 }
 

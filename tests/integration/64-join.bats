@@ -171,7 +171,7 @@ steps() {
 	SECONDS=0
 	kill "$pid"
 	finish 9
-	[ "$SECONDS" -lt 20 ] || fail "it took $SECONDS s"
+	[ "$SECONDS" -lt 25 ] || fail "it took $SECONDS s"
 	wait "${clients[@]}" || :
 }
 

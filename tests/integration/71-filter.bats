@@ -193,7 +193,7 @@ keys() {
 	as_user mkfifo "$BASE/fifo"
 	as_user truncate -s 2M "$BASE/large"
 	for path in "$BASE/fifo" /dev/zero "$BASE" "$BASE/large" "$BASE/nothing"; do
-		run --separate-stderr timeout 10 "${user[@]}" "$DYNO" run --seccomp "$path" "$dir" -- true
+		run --separate-stderr timeout 60 "${user[@]}" "$DYNO" run --seccomp "$path" "$dir" -- true
 		refused seccomp.policy 125
 		[[ $stderr == *" the policy $path"* ]] || lib_seen "$path is not named"
 	done
@@ -208,7 +208,7 @@ keys() {
 	local action
 	for action in KILL_PROCESS ERRNO; do
 		policy none.json <<<"{\"defaultAction\":\"SCMP_ACT_$action\"}"
-		run --separate-stderr timeout 30 "${user[@]}" "$DYNO" run -q --seccomp "$policy" "$dir" -- true
+		run --separate-stderr timeout 60 "${user[@]}" "$DYNO" run -q --seccomp "$policy" "$dir" -- true
 		assert_status 125
 		[[ $stderr == *'the policy of --seccomp must allow what dyno-init does'* ]] ||
 			lib_seen "no word of the policy"

@@ -267,12 +267,12 @@ devices: /dev/full /dev/null /dev/random /dev/tty /dev/urandom /dev/zero ' ] || 
 	as_user ln -sf /proc/self/exe "$APP/self"
 	before=$(sha256sum "$DYNO" "$(dirname "$DYNO")"/dyno-*)
 	for word in /app/evil /app/self /proc/self/exe /proc/1/exe /proc/self/fd/0; do
-		run timeout 20 "${user[@]}" "$DYNO" run -q "$APP" -- "$word" x
+		run timeout 60 "${user[@]}" "$DYNO" run -q "$APP" -- "$word" x
 		[[ $status == 126 || $status == 127 || $status == 125 ]] || lib_seen "$word"
 	done
 	begin_job
 	for word in /app/evil /app/self /proc/self/exe /proc/1/exe; do
-		run timeout 20 "${user[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 "$word" x
+		run timeout 60 "${user[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 "$word" x
 		[[ $status == 126 || $status == 127 || $status == 125 ]] || lib_seen "joined: $word"
 	done
 	end_job
@@ -315,7 +315,7 @@ missing() { user+=("$(dirname "$DYNO")/deny-syscall" -a "$BASE/missing" "$1" "$2
 		begin_job
 		user=("${plain[@]}")
 		touch "$BASE/missing"
-		run --separate-stderr timeout 20 "${user[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 echo joined
+		run --separate-stderr timeout 60 "${user[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 echo joined
 		if [ -z "$step" ]; then
 			[[ $status == 0 && $output == joined ]] || lib_seen "without $call, $num"
 		else

@@ -20,7 +20,7 @@ teardown() {
 }
 
 # attempt ARG...: dyno ARG, which must not take long
-attempt() { run --separate-stderr timeout 10 "${user[@]}" "$DYNO" "$@"; }
+attempt() { run --separate-stderr timeout 60 "${user[@]}" "$DYNO" "$@"; }
 
 # An error with its class, in good time; not a hang, a crash or a run.
 is_refused() {

@@ -192,7 +192,7 @@ in_order() {
 	wait "$follower" || :
 	follower=
 	exec {reader}<&-
-	run -0 timeout 20 bash -c "set -o pipefail; ${user[*]} '$DYNO' logs -f -n all -a shop | head -n 1"
+	run -0 timeout 60 bash -c "set -o pipefail; ${user[*]} '$DYNO' logs -f -n all -a shop | head -n 1"
 	dyno kill -q job.1
 	wait_for 20 last_is 'Process exited with status 143' -s heroku
 }
