@@ -81,12 +81,17 @@ setup() {
 	[[ $output == *'/usr/games ro,nosuid,nodev'* ]]
 }
 
+# is_dyno PID: that or a child of its has become the command under test
+is_dyno() { [ "$(cat "/proc/$1/comm")" = dyno ] || pgrep -P "$1" -x dyno; }
+
 @test "a signal ends a run that still waits for its slug, and nothing is left (T54, U2)" {
 	mkfifo "$BATS_TEST_TMPDIR/never"
 	exec {hold}<>"$BATS_TEST_TMPDIR/never"
 	for signal in INT TERM HUP; do
 		("${user[@]}" env --default-signal=INT "$DYNO" run - true <"$BATS_TEST_TMPDIR/never" {hold}>&- 3>&-) &
 		pid=$!
+		# before it is dyno it may be a shell that ignores the signal
+		wait_for 10 is_dyno "$pid"
 		sleep 0.3
 		pkill -"$signal" -P "$pid" || kill -"$signal" "$pid"
 		wait_for 5 deserted "$pid"

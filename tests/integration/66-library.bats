@@ -6,16 +6,18 @@
 load lib
 
 setup_file() {
-	local build
+	local build lock
 	build=$(dirname "${DYNO:-$TOP/build/fault/dyno}")
+	lock=$build
 	lib_setup_file
 	export DEST=$BASE/dest PREFIX=$BASE/dest/usr/local
 	export PKG_CONFIG_PATH=$PREFIX/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$DEST
 	command -v cc make pkg-config >/dev/null || return 0
 	# a make that runs the tests has told its own variables; it takes no path with a blank
 	[[ $build != "$TOP"/* ]] || build=${build#"$TOP"/}
-	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$TOP" O="$build" FAULT=1 DESTDIR="$DEST" \
-		install >"$BASE/install.log" 2>&1 || fail "$(tail "$BASE/install.log")"
+	# the other profile may be here too, and there may be something to build
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL flock "$lock" make -C "$TOP" O="$build" FAULT=1 \
+		DESTDIR="$DEST" install >"$BASE/install.log" 2>&1 || fail "$(tail "$BASE/install.log")"
 	chmod -R go+rX "$DEST"
 	compile orchestrate
 }
