@@ -198,10 +198,8 @@ int app_find_name(struct app *app, struct dyno_err *err)
 	return 0;
 }
 
-/* Without control groups a dyno still runs: see app_check_limits(). */
 static int settle_in(struct app *app, struct dyno_err *err)
 {
-	struct dyno_err ignored;
 	int r = state_tag(app->run_fd, app->tag);
 
 	if (r < 0)
@@ -209,7 +207,6 @@ static int settle_in(struct app *app, struct dyno_err *err)
 	if (str_fmt(app->run_path, sizeof(app->run_path), "%s/%s/%s", app->host->run_dir, app->name,
 		    app->place.dyno) >= sizeof(app->run_path))
 		return err_set(err, ERR_RUN_DIR, ENAMETOOLONG, "name the dyno's directory");
-	app->have_cgroups = cgroup_host_open(CGROUP_ROOT, &app->cgroups, &ignored) == 0;
 	return 0;
 }
 

@@ -30,7 +30,7 @@
 #define APP_LOG_SOURCE "heroku"
 
 /* Limits that cannot be had, as far as one warning does not tell them all. */
-#define APP_WARNINGS_MAX 3
+#define APP_WARNINGS_MAX 4
 
 /**
  * struct app - all of one dyno that outlives its starts.
@@ -94,10 +94,12 @@ void app_init(struct app *app, struct dyno_host *host, const struct dyno_run_opt
 int app_find_limits(struct app *app, struct dyno_err *err);
 
 /**
- * app_check_limits() - whether the host has what @limits need; with --require-limits it must have.
+ * app_check_limits() - open the control groups, and whether they have what @limits need; with
+ * --require-limits they must have.
+ * @kept: the dyno is kept up, so that what it does to disks is counted
  * Errors: ERR_LIMITS; ERR_MEMORY.
  */
-int app_check_limits(struct app *app, struct dyno_err *err);
+int app_check_limits(struct app *app, bool kept, struct dyno_err *err);
 
 /**
  * app_find_slug() - find the limits, open what is to be mounted, acquire slug and stack.  Errors:

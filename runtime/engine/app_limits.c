@@ -13,6 +13,7 @@
 #include "base/nearest.h"
 #include "base/str.h"
 #include "engine/app.h"
+#include "kernel/blockdev.h"
 #include "kernel/cgroup_limit.h"
 #include "model/sizefile.h"
 
@@ -185,6 +186,16 @@ static int read_online(struct app *app, struct dyno_err *err)
 	return 0;
 }
 
+static int find_disks(struct limits *l, struct dyno_err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->n_io; i++)
+		r = blockdev_find(BLOCKDEV_SYS, l->io[i].device, l->io[i].device_len,
+				  &l->io[i].major, &l->io[i].minor, err);
+	return r;
+}
+
 int app_find_limits(struct app *app, struct dyno_err *err)
 {
 	const struct dyno_run_opts *o = app->opts;
@@ -205,6 +216,8 @@ int app_find_limits(struct app *app, struct dyno_err *err)
 		return r;
 	ask_of(o, &ask);
 	r = limits_resolve(&ask, size, want_cpus ? &app->cpus : NULL, &app->limits, err);
+	if (r == 0)
+		r = find_disks(&app->limits, err);
 	/* Dynos are spread over those of them that we may use ourselves. */
 	if (r == 0 && o->cpu_view)
 		(void)sched_getaffinity(0, sizeof(app->cpus), (cpu_set_t *)&app->cpus);
@@ -241,12 +254,60 @@ static int not_here(struct app *app, const char *what, const char *why, const ch
 	return 0;
 }
 
-static bool limits_io(const struct limits *l)
+/* By their scheduler, or on v2 by the cost that the kernel reckons. Source: cgroup-v2.rst,
+ * io.cost.qos, which only the root of the tree has */
+static bool disks_weighed(const struct app *app)
 {
-	return l->n_io > 0 || l->io_weight > 0;
+	char text[1024];
+	_cleanup_close_ int fd = -EBADF;
+	ssize_t n;
+
+	if (blockdev_any_weighed(BLOCKDEV_SYS))
+		return true;
+	if (app->cgroups.kind != CGROUP_V2)
+		return false;
+	fd = open(CGROUP_ROOT "/io.cost.qos", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = '\0';
+	return strstr(text, " enable=1 ") != NULL;
 }
 
-int app_check_limits(struct app *app, struct dyno_err *err)
+/* A controller that only some dynos use. @what: the limit, as its option is called */
+static int no_extra(struct app *app, unsigned int has, const char *what, const char *without,
+		    struct dyno_err *err)
+{
+	const bool v2 = app->have_cgroups && app->cgroups.kind == CGROUP_V2;
+	char list[16], why[128];
+
+	(void)str_fmt(why, sizeof(why), "no control group of %s is to be had here%s",
+		      has == CGROUP_HAS_IO && !v2
+			      ? "blkio"
+			      : cgroup_controllers_text(has, list, sizeof(list)),
+		      without);
+	return not_here(app, what, why,
+			v2 && app->rootless ? "as root: systemctl edit user@.service, [Service] "
+					      "Delegate=cpu cpuset io memory pids"
+					    : "",
+			err);
+}
+
+static int check_extra(struct app *app, unsigned int missing, struct dyno_err *err)
+{
+	const struct limits *l = &app->limits;
+	int r = 0;
+
+	if (missing & CGROUP_HAS_CPUSET)
+		r = no_extra(app, CGROUP_HAS_CPUSET, "cpuset",
+			     ": the dyno is bound to its CPUs, which it could undo", err);
+	if (r == 0 && (missing & CGROUP_HAS_IO))
+		return no_extra(app, CGROUP_HAS_IO, "io", "", err);
+	if (r == 0 && l->io_weight > 0 && !disks_weighed(app))
+		r = not_here(app, "io-weight", "no disk of this host is scheduled by weight",
+			     "echo bfq >/sys/block/DISK/queue/scheduler", err);
+	return r;
+}
+
+int app_check_limits(struct app *app, bool kept, struct dyno_err *err)
 {
 	const struct limits *l = &app->limits;
 	const struct cgroup_limits want = {
@@ -255,21 +316,25 @@ int app_check_limits(struct app *app, struct dyno_err *err)
 		.pids = l->pids,
 		.cpu_shares = l->cpu_shares,
 		.cpu_quota_usec = l->cpu_quota_usec,
+		.io_weight = l->io_weight,
+		.n_io = l->n_io,
+		.cpuset = &l->cpuset,
 	};
-	unsigned int has = app->have_cgroups ? app->cgroups.controllers : 0;
-	unsigned int missing = cgroup_limits_need(&want) & ~has;
+	unsigned int missing = cgroup_limits_need(&want);
+	/* Some controllers are joined only by who has a limit of them: each costs its start time. */
+	unsigned int extra = (missing & CGROUP_HAS_EXTRA) | (kept ? CGROUP_HAS_IO : 0);
+	struct dyno_err ignored;
 	char list[48];
 	int r = 0;
 
+	/* Without control groups a dyno still runs. */
+	app->have_cgroups = cgroup_host_open_with(CGROUP_ROOT, extra, &app->cgroups, &ignored) == 0;
+	if (app->have_cgroups)
+		missing &= ~app->cgroups.controllers;
 	app->n_warnings = 0;
-	if (missing)
-		r = not_here(app, cgroup_controllers_text(missing, list, sizeof(list)),
+	if (missing & CGROUP_HAS_ALL)
+		r = not_here(app,
+			     cgroup_controllers_text(missing & CGROUP_HAS_ALL, list, sizeof(list)),
 			     reason_of(app), app->have_cgroups ? app->cgroups.fix : "", err);
-	if (r == 0 && cpulist_count(&l->cpuset) > 0)
-		r = not_here(app, "cpuset", "the dyno is bound to its CPUs, which it could undo",
-			     "", err);
-	if (r == 0 && limits_io(l))
-		r = not_here(app, "io", "dyno does not use the disk controllers (blkio, io)", "",
-			     err);
-	return r;
+	return r < 0 ? r : check_extra(app, missing, err);
 }

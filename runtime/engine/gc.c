@@ -102,7 +102,8 @@ static int collect(struct gc *gc, struct dyno_err *err)
 	r = state_collect_begin(gc->run_fd, &lock_fd, err);
 	if (r < 0)
 		return r;
-	if (cgroup_host_open(CGROUP_ROOT, &gc->cgroups, err) == 0) {
+	if (cgroup_host_open_with(CGROUP_ROOT, CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS, &gc->cgroups,
+				  err) == 0) {
 		r = cgroup_each_leaf(&gc->cgroups, "", collect_leaf, gc);
 		cgroup_host_done(&gc->cgroups);
 		if (r < 0)

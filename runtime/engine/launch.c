@@ -169,6 +169,10 @@ static int step_leaf(struct launch *l, struct dyno_err *err)
 		.cpu_shares = s->cpu_shares,
 		.cpu_quota_usec = s->cpu_quota_usec,
 		.cpu_period_usec = s->cpu_period_usec,
+		.io_weight = s->io_weight,
+		.io = s->io,
+		.n_io = s->n_io,
+		.cpuset = &s->cpuset,
 		.lenient = !l->require_limits,
 	};
 

@@ -110,7 +110,8 @@ static void end_processes(struct grave *g)
 
 	g->until_ms = clock_ms() + LOST_WAIT_MS;
 	/* What fails here is met again by gc, which reports it. */
-	if (cgroup_host_open(CGROUP_ROOT, &g->cgroups, &ignored) == 0) {
+	if (cgroup_host_open_with(CGROUP_ROOT, CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS, &g->cgroups,
+				  &ignored) == 0) {
 		(void)cgroup_each_leaf(&g->cgroups, "", end_leaf, g);
 		cgroup_host_done(&g->cgroups);
 	}

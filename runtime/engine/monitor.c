@@ -713,7 +713,7 @@ static int prepare(struct monitor *m, struct dyno_err *err)
 	int r;
 
 	loop_init(&m->loop);
-	r = app_check_limits(m->app, err);
+	r = app_check_limits(m->app, m->plan->supervised, err);
 	if (r == 0)
 		r = app_policy(m->app, m->plan->supervised, &policy, err);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "engine/monitor_internal.h"
+#include "kernel/cgroup_extra.h"
 #include "kernel/cgroup_limit.h"
 
 /* The line of /proc/PID/limits. Source: fs/proc/base.c of the kernel */
@@ -18,11 +19,19 @@
 /**
  * struct in_force - what the kernel holds a start to.
  * @known: CGROUP_HAS_* of @limits
+ * @cpuset, @cpuset_known: CPUs that the control group keeps it to
+ * @io_weight: 0: not known
+ * @io, @io_known: the devices that were asked for, in their order
  * @nofile: 0: not known
  */
 struct in_force {
 	struct cgroup_limits limits;
 	unsigned int known;
+	struct cpulist cpuset;
+	bool cpuset_known;
+	uint32_t io_weight;
+	struct limits_io io[LIMITS_IO_MAX];
+	bool io_known;
 	uint64_t nofile;
 };
 
@@ -50,14 +59,36 @@ static uint64_t read_nofile(int pid)
 	return num_parse_u64(line, UINT64_MAX, &value) < 0 ? 0 : value;
 }
 
+static bool read_io(const struct launch *l, const struct limits *asked, struct in_force *f)
+{
+	int r = asked->n_io > 0 ? 0 : -ENOENT;
+
+	for (size_t i = 0; r == 0 && i < asked->n_io; i++) {
+		f->io[i] = asked->io[i];
+		r = cgroup_read_io(l->cgroups, l->leaf_name, &f->io[i]);
+	}
+	return r == 0;
+}
+
+static void read_extra(const struct launch *l, const struct limits *asked, struct in_force *f)
+{
+	f->cpuset_known = cpulist_count(&asked->cpuset) > 0 &&
+			  cgroup_read_cpuset(l->cgroups, l->leaf_name, &f->cpuset) == 0;
+	f->io_known = read_io(l, asked, f);
+	if (cgroup_read_io_weight(l->cgroups, l->leaf_name, &f->io_weight) < 0)
+		f->io_weight = 0;
+}
+
 static void read_in_force(const struct slot *slot, struct in_force *ret)
 {
 	const struct launch *l = &slot->gen.launch;
 
 	*ret = (struct in_force){0};
-	if (l->cgroups && l->leaf.kind != CGROUP_NONE &&
-	    cgroup_limits_read(l->cgroups, l->leaf_name, &ret->limits, &ret->known) < 0)
-		ret->known = 0;
+	if (l->cgroups && l->leaf.kind != CGROUP_NONE) {
+		if (cgroup_limits_read(l->cgroups, l->leaf_name, &ret->limits, &ret->known) < 0)
+			ret->known = 0;
+		read_extra(l, &slot->gen.app->limits, ret);
+	}
 	if (l->pid > 0)
 		ret->nofile = read_nofile(l->pid);
 }
@@ -68,6 +99,41 @@ static void json_in_force(struct sbuf *b, bool known, uint64_t value)
 		json_u64(b, "in_force", value);
 	else
 		json_unknown(b, "in_force");
+}
+
+static void json_cpus(struct sbuf *b, const char *key, const struct cpulist *cpus)
+{
+	char text[CPULIST_BYTES];
+
+	json_str(b, key, cpulist_format(cpus, text, sizeof(text)));
+}
+
+static void add_rate(struct sbuf *b, const char *key, uint64_t rate, bool *any)
+{
+	if (rate == 0)
+		return;
+	sbuf_addf(b, "%s%s=%llu", *any ? "," : "", key, (unsigned long long)rate);
+	*any = true;
+}
+
+/* As the option has them, a blank between devices; one without any limit is left out. */
+static void json_io(struct sbuf *b, const char *key, const struct limits_io *io, size_t n)
+{
+	_cleanup_sbuf_ struct sbuf text = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		bool any = false;
+
+		if ((io[i].rbps | io[i].wbps | io[i].riops | io[i].wiops) == 0)
+			continue;
+		sbuf_addf(&text, "%s%u:%u:", text.len ? " " : "", io[i].major, io[i].minor);
+		add_rate(&text, "rbps", io[i].rbps, &any);
+		add_rate(&text, "wbps", io[i].wbps, &any);
+		add_rate(&text, "riops", io[i].riops, &any);
+		add_rate(&text, "wiops", io[i].wiops, &any);
+	}
+	b->failed |= text.failed;
+	json_str(b, key, sbuf_str(&text));
 }
 
 /* CPU time in the period that settings mean. */
@@ -99,8 +165,23 @@ static void tell_in_force(enum limit limit, const struct in_force *f, const stru
 	case LIMIT_CPU_WEIGHT:
 		json_in_force(b, f->known & CGROUP_HAS_CPU, limits_weight(l->cpu_shares));
 		break;
+	case LIMIT_CPUSET:
+		if (f->cpuset_known)
+			json_cpus(b, "in_force", &f->cpuset);
+		else
+			json_unknown(b, "in_force");
+		break;
 	case LIMIT_PIDS:
 		json_in_force(b, f->known & CGROUP_HAS_PIDS, l->pids);
+		break;
+	case LIMIT_IO_WEIGHT:
+		json_in_force(b, f->io_weight > 0, f->io_weight);
+		break;
+	case LIMIT_IO_MAX:
+		if (f->io_known)
+			json_io(b, "in_force", f->io, asked->n_io);
+		else
+			json_unknown(b, "in_force");
 		break;
 	case LIMIT_NOFILE:
 		json_in_force(b, f->nofile > 0, f->nofile);
@@ -117,12 +198,12 @@ static void tell_in_force(enum limit limit, const struct in_force *f, const stru
 static void tell_limit(enum limit limit, const struct limits *asked, const struct in_force *f,
 		       struct sbuf *b)
 {
-	char cpus[256];
-
 	json_open(b, NULL, '{');
 	json_str(b, "name", limits_name(limit));
 	if (limit == LIMIT_CPUSET && limits_value(asked, limit) > 0)
-		json_str(b, "asked", cpulist_format(&asked->cpuset, cpus, sizeof(cpus)));
+		json_cpus(b, "asked", &asked->cpuset);
+	else if (limit == LIMIT_IO_MAX && asked->n_io > 0)
+		json_io(b, "asked", asked->io, asked->n_io);
 	else if (limits_value(asked, limit) > 0 || limit == LIMIT_SWAP)
 		json_u64(b, "asked", limits_value(asked, limit));
 	else

@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "kernel/cgroup_extra.h"
 #include "kernel/cgroup_limit.h"
 #include "kernel/cgroup_priv.h"
 
@@ -31,16 +32,15 @@
 /* Longest /proc/PID/cgroup. Source: a path is at most PATH_MAX, the kernel has 14 controllers. */
 #define SELF_MAX_BYTES ((size_t)64 << 10)
 
-/* Where a launcher moves itself, so that its delegated group may have groups with controllers. */
-#define LAUNCHER_GROUP "dyno.launcher"
-
 const struct cgroup_tree_info cgroup_trees[_CGROUP_TREE_MAX] = {
-	[CGROUP_TREE_UNIFIED] = {"unified", 0},
-	[CGROUP_TREE_MEMORY] = {"memory", CGROUP_HAS_MEMORY},
-	[CGROUP_TREE_CPU] = {"cpu", CGROUP_HAS_CPU},
-	[CGROUP_TREE_PIDS] = {"pids", CGROUP_HAS_PIDS},
+	[CGROUP_TREE_UNIFIED] = {"unified", NULL, 0},
+	[CGROUP_TREE_MEMORY] = {"memory", "memory", CGROUP_HAS_MEMORY},
+	[CGROUP_TREE_CPU] = {"cpu", "cpu", CGROUP_HAS_CPU},
+	[CGROUP_TREE_PIDS] = {"pids", "pids", CGROUP_HAS_PIDS},
 	/* Accounting only: no limit depends on it. */
-	[CGROUP_TREE_CPUACCT] = {"cpuacct", 0},
+	[CGROUP_TREE_CPUACCT] = {"cpuacct", NULL, 0},
+	[CGROUP_TREE_IO] = {"blkio", "io", CGROUP_HAS_IO},
+	[CGROUP_TREE_CPUSET] = {"cpuset", "cpuset", CGROUP_HAS_CPUSET},
 };
 
 static bool is_fs(const char *path, uint32_t magic, bool *ret_read_only)
@@ -53,8 +53,14 @@ static bool is_fs(const char *path, uint32_t magic, bool *ret_read_only)
 	return true;
 }
 
+/* Whether a v1 tree is one of those that only some dynos join, and of these none that is wanted. */
+static bool is_unwanted(int tree, unsigned int extra)
+{
+	return (cgroup_trees[tree].has & CGROUP_HAS_EXTRA & ~extra) != 0;
+}
+
 /* The places where everybody mounts the trees. Return: whether any is there. */
-static bool layout_usual(const char *root, struct cgroup_layout *ret)
+static bool layout_usual(const char *root, unsigned int extra, struct cgroup_layout *ret)
 {
 	struct cgroup_layout layout = {0};
 	bool any = false;
@@ -71,6 +77,8 @@ static bool layout_usual(const char *root, struct cgroup_layout *ret)
 			t == CGROUP_TREE_UNIFIED ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC;
 		char *mount = layout.mount[t];
 
+		if (is_unwanted(t, extra))
+			continue;
 		(void)str_fmt(mount, sizeof(layout.mount[t]), "%s/%s", root, cgroup_trees[t].name);
 		if (is_fs(mount, magic, &layout.read_only[t]))
 			any = true;
@@ -112,21 +120,28 @@ static int layout_read(struct cgroup_layout *ret, struct dyno_err *err)
 
 int cgroup_host_open(const char *root, struct cgroup_host *ret, struct dyno_err *err)
 {
+	return cgroup_host_open_with(root, 0, ret, err);
+}
+
+int cgroup_host_open_with(const char *root, unsigned int extra, struct cgroup_host *ret,
+			  struct dyno_err *err)
+{
 	bool is_root = geteuid() == 0;
 	struct cgroup_layout layout;
 	int r;
 
 	/* Only without root does it matter where the caller itself is. */
-	if (!is_root || !layout_usual(root, &layout)) {
+	if (!is_root || !layout_usual(root, extra, &layout)) {
 		r = layout_read(&layout, err);
 		if (r < 0)
 			return r;
 	}
+	layout.extra = extra;
 	cgroup_host_open_layout(&layout, is_root, ret);
 	return 0;
 }
 
-_printf_(2, 3) static void set_reason(struct cgroup_host *host, const char *fmt, ...)
+void cgroup_set_reason(struct cgroup_host *host, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -136,11 +151,7 @@ _printf_(2, 3) static void set_reason(struct cgroup_host *host, const char *fmt,
 	host->fix[0] = '\0';
 }
 
-/*
- * Our directory in a tree.
- * Return: an O_PATH descriptor, or -errno (-EACCES, -EROFS: not for us).
- */
-static int open_parent(int base_fd, bool root)
+int cgroup_open_parent(int base_fd, bool root)
 {
 	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	_cleanup_close_ int fd = openat(base_fd, CGROUP_PARENT, flags);
@@ -156,235 +167,6 @@ static int open_parent(int base_fd, bool root)
 	if (!root && faccessat(fd, ".", W_OK, AT_EACCESS) != 0)
 		return -errno;
 	return take_fd(&fd);
-}
-
-/* Return: CGROUP_HAS_* of the words in a controllers file, 0 where there is none. */
-static unsigned int read_controllers(int dir_fd, const char *file)
-{
-	unsigned int found = 0;
-	char text[256] = " ";
-	_cleanup_close_ int fd = openat(dir_fd, file, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : fd_read_full(fd, text + 1, sizeof(text) - 3);
-
-	if (n <= 0)
-		return 0;
-	/* Blanks around, so that each word is found whole: "cpu" is not "cpuset". */
-	text[n + 1] = '\0';
-	for (ssize_t i = 0; i <= n; i++)
-		if (text[i] == '\n')
-			text[i] = ' ';
-	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
-		char word[16];
-
-		(void)str_fmt(word, sizeof(word), " %s ", cgroup_trees[t].name);
-		if (cgroup_trees[t].has != 0 && strstr(text, word))
-			found |= cgroup_trees[t].has;
-	}
-	return found;
-}
-
-/* Enable controllers for the children of a group. Return: those that are enabled afterwards;
- * @ret_num: errno of the last refusal, 0. */
-static unsigned int enable_controllers(int dir_fd, int *ret_num)
-{
-	unsigned int enabled = read_controllers(dir_fd, "cgroup.subtree_control");
-	unsigned int offered;
-
-	*ret_num = 0;
-	if (enabled == CGROUP_HAS_ALL)
-		return enabled;
-
-	offered = read_controllers(dir_fd, "cgroup.controllers");
-	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
-		unsigned int has = cgroup_trees[t].has;
-		char word[16];
-		int r;
-
-		if ((offered & ~enabled & has) == 0)
-			continue;
-		/* One by one: a refused controller must not take the others with it. */
-		(void)str_fmt(word, sizeof(word), "+%s", cgroup_trees[t].name);
-		r = file_write_at(dir_fd, "cgroup.subtree_control", word);
-		if (r < 0)
-			*ret_num = -r;
-		else
-			enabled |= has;
-	}
-	return enabled;
-}
-
-static void explain_v2(struct cgroup_host *host, const char *where, int num, bool root)
-{
-	char list[32];
-
-	(void)cgroup_controllers_text(CGROUP_HAS_ALL & ~host->controllers, list, sizeof(list));
-	if (num == EBUSY) {
-		set_reason(host, "controllers %s cannot be enabled: %s holds processes itself",
-			   list, where);
-		(void)str_fmt(host->fix, sizeof(host->fix), "%s",
-			      root ? "move them to a group below it, as cgroups(7) asks"
-				   : "systemd-run --user --scope -p Delegate=yes dyno ...");
-	} else if (num == EACCES || num == EPERM || num == EROFS) {
-		set_reason(host, "%s is %s", where,
-			   num == EROFS ? "mounted read-only" : "not delegated to this user");
-		(void)str_fmt(host->fix, sizeof(host->fix), "%s",
-			      root ? "mount it read-write, or give the container its own cgroups"
-				   : "systemd-run --user --scope -p Delegate=yes dyno ...");
-	} else {
-		set_reason(host, "controllers %s are not available in %s", list, where);
-		(void)str_fmt(host->fix, sizeof(host->fix), "%s",
-			      root ? "look for cgroup_disable= on the kernel command line"
-				   : "as root: systemctl edit user@.service, [Service] "
-				     "Delegate=cpu memory pids");
-	}
-}
-
-/*
- * Make our directory in a v2 group usable: controllers on in the group, and in ours.
- * Return: 0, or -errno with the reason in @host. @base_fd: borrowed.
- */
-static int prepare_v2(int base_fd, const char *where, bool root, struct cgroup_host *host)
-{
-	_cleanup_close_ int parent =
-		openat(base_fd, CGROUP_PARENT, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int num = 0, ignored;
-
-	/* The usual case, once a first start has made it. */
-	if (parent >= 0 && read_controllers(parent, "cgroup.subtree_control") == CGROUP_HAS_ALL &&
-	    (root || faccessat(parent, ".", W_OK, AT_EACCESS) == 0)) {
-		host->controllers = CGROUP_HAS_ALL;
-		host->parent_fd[CGROUP_TREE_UNIFIED] = take_fd(&parent);
-		return 0;
-	}
-
-	close_fdp(&parent);
-	parent = open_parent(base_fd, root);
-	if (parent < 0) {
-		num = -parent;
-		explain_v2(host, where, num, root);
-		return -num;
-	}
-
-	/* The first refusal is the cause: what the group does not give on, ours cannot have. */
-	(void)enable_controllers(base_fd, &num);
-	host->controllers = enable_controllers(parent, num ? &ignored : &num);
-	if (host->controllers != CGROUP_HAS_ALL)
-		explain_v2(host, where, num, root);
-	if (host->controllers == 0) {
-		(void)unlinkat(base_fd, CGROUP_PARENT, AT_REMOVEDIR); /* stays where it is in use */
-		return num ? -num : -ENOENT;
-	}
-
-	host->parent_fd[CGROUP_TREE_UNIFIED] = take_fd(&parent);
-	return 0;
-}
-
-/* Whether the caller is the only process of a group. */
-static bool alone_in(int dir_fd)
-{
-	char text[64], me[16];
-	_cleanup_close_ int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	(void)str_fmt(me, sizeof(me), "%d\n", getpid());
-	return str_eq(text, me);
-}
-
-/* Leave an inner group for a leaf of it. Return: 0 or -errno. */
-static int step_aside(int dir_fd)
-{
-	if (mkdirat(dir_fd, LAUNCHER_GROUP, 0755) != 0 && errno != EEXIST)
-		return -errno;
-	return file_write_at(dir_fd, LAUNCHER_GROUP "/cgroup.procs", "0");
-}
-
-/* The last component of @path is cut off. Return: false when it is the root already. */
-static bool path_up(char *path)
-{
-	char *slash = strrchr(path, '/');
-
-	if (!slash || slash[1] == '\0')
-		return false;
-	slash[slash == path ? 1 : 0] = '\0';
-	return true;
-}
-
-static int open_group(const struct cgroup_layout *layout, const char *group, char *where,
-		      size_t size)
-{
-	int fd;
-
-	(void)str_fmt(where, size, "%s%s", layout->mount[CGROUP_TREE_UNIFIED],
-		      str_eq(group, "/") ? "" : group);
-	fd = open(where, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-/*
- * Make the caller's own group an inner one.
- * Return: 0; -EBUSY when it is the caller's, but not the caller's alone; -errno when it is not.
- */
-static int claim_own_group(int own_fd)
-{
-	if (faccessat(own_fd, ".", W_OK, AT_EACCESS) != 0)
-		return -errno;
-	return alone_in(own_fd) ? step_aside(own_fd) : -EBUSY;
-}
-
-/* Without root: the caller's own group if it may be used, else the one around it. */
-static int open_v2_delegated(const struct cgroup_layout *layout, struct cgroup_host *host)
-{
-	char own[sizeof(layout->mount[0]) + sizeof(layout->own[0])];
-	char around[sizeof(own)];
-	char group[sizeof(layout->own[0])];
-	_cleanup_close_ int around_fd = -EBADF;
-	_cleanup_close_ int own_fd = -EBADF;
-	bool inside, shared;
-	int r;
-
-	(void)str_fmt(group, sizeof(group), "%s", layout->own[CGROUP_TREE_UNIFIED]);
-	own_fd = open_group(layout, group, own, sizeof(own));
-	if (own_fd < 0) {
-		set_reason(host, "the caller's own group %s is not visible", own);
-		return own_fd;
-	}
-
-	/* After stepping aside once, a launcher's children find themselves in its leaf. */
-	inside = str_ends(group, "/" LAUNCHER_GROUP);
-	r = inside ? -ENOTEMPTY : claim_own_group(own_fd);
-	if (r == 0)
-		return prepare_v2(own_fd, own, false, host);
-	shared = r == -EBUSY;
-
-	if (!path_up(group)) {
-		explain_v2(host, own, EBUSY, false);
-		return -EBUSY;
-	}
-	around_fd = open_group(layout, group, around, sizeof(around));
-	r = around_fd < 0 ? around_fd : prepare_v2(around_fd, around, false, host);
-	if (r < 0)
-		explain_v2(host, shared ? own : around, shared ? EBUSY : -r, false);
-	return r;
-}
-
-static int open_v2_root(const struct cgroup_layout *layout, struct cgroup_host *host)
-{
-	char where[sizeof(layout->mount[0]) + 2];
-	_cleanup_close_ int fd = open_group(layout, "/", where, sizeof(where));
-
-	if (fd < 0) {
-		set_reason(host, "%s cannot be opened", where);
-		return fd;
-	}
-	/* Where ours was made before that was so, nothing else would tell. */
-	if (layout->read_only[CGROUP_TREE_UNIFIED]) {
-		explain_v2(host, where, EROFS, true);
-		return -EROFS;
-	}
-	return prepare_v2(fd, where, true, host);
 }
 
 /* Trees mounted together are one directory: the same inode of the same file system. */
@@ -412,11 +194,11 @@ static void open_v1_tree(const struct cgroup_layout *layout, enum cgroup_tree tr
 
 	host->home[tree] = find_home(bases, tree);
 	if (host->home[tree] == tree) {
-		fd = layout->read_only[tree] ? -EROFS : open_parent(bases[tree], root);
+		fd = layout->read_only[tree] ? -EROFS : cgroup_open_parent(bases[tree], root);
 		if (fd < 0) {
-			set_reason(host, "%s is %s", layout->mount[tree],
-				   fd == -EROFS ? "mounted read-only"
-						: "not writable for this user");
+			cgroup_set_reason(host, "%s is %s", layout->mount[tree],
+					  fd == -EROFS ? "mounted read-only"
+						       : "not writable for this user");
 			(void)str_fmt(host->fix, sizeof(host->fix), "%s",
 				      fd == -EROFS ? "mount it read-write"
 						   : "run dyno as root, or boot with "
@@ -437,7 +219,7 @@ static int open_v1(const struct cgroup_layout *layout, bool root, struct cgroup_
 	for (int t = 0; t < _CGROUP_TREE_MAX; t++)
 		bases[t] = -EBADF;
 	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
-		if (layout->mount[t][0] == '\0')
+		if (layout->mount[t][0] == '\0' || (cgroup_trees[t].has & CGROUP_HAS_EXTRA))
 			continue;
 		/* Every group of a v2 tree counts CPU time: cpu.stat. */
 		if (t == CGROUP_TREE_CPUACCT && hybrid)
@@ -447,12 +229,12 @@ static int open_v1(const struct cgroup_layout *layout, bool root, struct cgroup_
 	for (int t = 0; t < _CGROUP_TREE_MAX; t++)
 		close_fdp(&bases[t]);
 
-	if (host->controllers != CGROUP_HAS_ALL && host->reason[0] == '\0') {
+	if ((host->controllers & CGROUP_HAS_ALL) != CGROUP_HAS_ALL && host->reason[0] == '\0') {
 		char list[32];
 
-		set_reason(host, "controllers %s are not mounted",
-			   cgroup_controllers_text(CGROUP_HAS_ALL & ~host->controllers, list,
-						   sizeof(list)));
+		cgroup_set_reason(host, "controllers %s are not mounted",
+				  cgroup_controllers_text(CGROUP_HAS_ALL & ~host->controllers, list,
+							  sizeof(list)));
 		(void)str_fmt(
 			host->fix, sizeof(host->fix),
 			"mount them below %s, or boot with systemd.unified_cgroup_hierarchy=1",
@@ -461,10 +243,44 @@ static int open_v1(const struct cgroup_layout *layout, bool root, struct cgroup_
 	return host->controllers ? 0 : -ENOENT;
 }
 
+/* Our directory may be another tree's too, where both are mounted together. */
+static void settle_extra(struct cgroup_host *host, enum cgroup_tree tree, int *fd)
+{
+	host->parent_fd[tree] = *fd;
+	host->home[tree] = find_home(host->parent_fd, tree);
+	if (host->home[tree] == tree)
+		(void)take_fd(fd);
+	else
+		host->parent_fd[tree] = -EBADF;
+	host->controllers |= cgroup_trees[tree].has;
+}
+
+/* One that is not there is missing only for the dyno that asks for it: no reason is told. */
+static void open_v1_extra(const struct cgroup_layout *layout, enum cgroup_tree tree, bool root,
+			  struct cgroup_host *host)
+{
+	_cleanup_close_ int base = -EBADF;
+	_cleanup_close_ int fd = -EBADF;
+
+	if (layout->mount[tree][0] == '\0' || is_unwanted(tree, layout->extra))
+		return;
+	base = open(layout->mount[tree], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (base < 0 || layout->read_only[tree])
+		return;
+	if ((layout->extra & CGROUP_AS_IT_IS) && faccessat(base, CGROUP_PARENT, F_OK, 0) != 0)
+		return;
+	fd = cgroup_open_parent(base, root);
+	if (fd < 0)
+		return;
+	if (tree == CGROUP_TREE_CPUSET)
+		cgroup_prepare_cpuset(base, fd);
+	settle_extra(host, tree, &fd);
+}
+
 static bool layout_has_v1(const struct cgroup_layout *layout)
 {
 	for (int t = CGROUP_TREE_MEMORY; t < _CGROUP_TREE_MAX; t++)
-		if (layout->mount[t][0] != '\0')
+		if (layout->mount[t][0] != '\0' && !(cgroup_trees[t].has & CGROUP_HAS_EXTRA))
 			return true;
 	return false;
 }
@@ -473,7 +289,7 @@ void cgroup_host_open_layout(const struct cgroup_layout *layout, bool root, stru
 {
 	bool v1 = layout_has_v1(layout);
 	bool v2 = layout->mount[CGROUP_TREE_UNIFIED][0] != '\0';
-	struct cgroup_host host = {0};
+	struct cgroup_host host = {.extra = layout->extra};
 	int r;
 
 	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
@@ -483,13 +299,17 @@ void cgroup_host_open_layout(const struct cgroup_layout *layout, bool root, stru
 
 	if (v1) {
 		r = open_v1(layout, root, &host);
+		if (r == 0 && layout->extra) {
+			open_v1_extra(layout, CGROUP_TREE_IO, root, &host);
+			open_v1_extra(layout, CGROUP_TREE_CPUSET, root, &host);
+		}
 		v2 = host.parent_fd[CGROUP_TREE_UNIFIED] >= 0;
 		host.kind = v2 ? CGROUP_HYBRID : CGROUP_V1;
 	} else if (v2) {
-		r = root ? open_v2_root(layout, &host) : open_v2_delegated(layout, &host);
+		r = cgroup_open_v2(layout, root, &host);
 		host.kind = CGROUP_V2;
 	} else {
-		set_reason(&host, "no control groups are mounted");
+		cgroup_set_reason(&host, "no control groups are mounted");
 		(void)str_fmt(host.fix, sizeof(host.fix), "mount -t cgroup2 cgroup2 %s",
 			      CGROUP_ROOT);
 		r = -ENOENT;

@@ -16,6 +16,9 @@
 
 #include <dyno.h>
 
+struct cpulist;
+struct limits_io;
+
 /* Where the trees are mounted. Source: file-hierarchy(7), systemd's and every container's place. */
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
@@ -42,6 +45,8 @@ enum cgroup_tree {
 	CGROUP_TREE_CPU,
 	CGROUP_TREE_PIDS,
 	CGROUP_TREE_CPUACCT,
+	CGROUP_TREE_IO,
+	CGROUP_TREE_CPUSET,
 	_CGROUP_TREE_MAX
 };
 
@@ -49,18 +54,27 @@ enum cgroup_tree {
 #define CGROUP_HAS_MEMORY (1U << 0)
 #define CGROUP_HAS_CPU	  (1U << 1)
 #define CGROUP_HAS_PIDS	  (1U << 2)
-#define CGROUP_HAS_ALL	  (CGROUP_HAS_MEMORY | CGROUP_HAS_CPU | CGROUP_HAS_PIDS)
+#define CGROUP_HAS_IO	  (1U << 3) /* blkio on v1 */
+#define CGROUP_HAS_CPUSET (1U << 4)
+/* What every dyno has, and what a dyno joins only where somebody asks for it. */
+#define CGROUP_HAS_ALL	 (CGROUP_HAS_MEMORY | CGROUP_HAS_CPU | CGROUP_HAS_PIDS)
+#define CGROUP_HAS_EXTRA (CGROUP_HAS_IO | CGROUP_HAS_CPUSET)
+
+/* Beside bits of CGROUP_HAS_EXTRA: only where our directory is there already. */
+#define CGROUP_AS_IT_IS (1U << 31)
 
 /**
  * struct cgroup_layout - where the trees are, found by cgroup_layout_find() or by a test.
  * @mount: mount point of each tree, "" where there is none
  * @read_only: the mount is; known only of the usual places
  * @own: path of the calling process in each tree, relative to the mount point, starting with "/"
+ * @extra: bits of CGROUP_HAS_EXTRA to use besides, and CGROUP_AS_IT_IS; set by whoever opens it
  */
 struct cgroup_layout {
 	char mount[_CGROUP_TREE_MAX][128];
 	bool read_only[_CGROUP_TREE_MAX];
 	char own[_CGROUP_TREE_MAX][512];
+	unsigned int extra;
 };
 
 /**
@@ -70,6 +84,7 @@ struct cgroup_layout {
  * @parent_fd: our directory (CGROUP_PARENT) in each tree, O_PATH; -EBADF where there is none
  * @home: in which tree's directory the files of a controller are: itself, or the tree that it is
  *        mounted together with
+ * @extra: see struct cgroup_layout
  * @controllers: CGROUP_HAS_* that a leaf will have
  * @reason: why there is no limit, or which controllers are missing and where; "" when all is well
  * @fix: the command that mends it, "" where there is none
@@ -78,6 +93,7 @@ struct cgroup_host {
 	enum cgroup_kind kind;
 	int parent_fd[_CGROUP_TREE_MAX];
 	enum cgroup_tree home[_CGROUP_TREE_MAX];
+	unsigned int extra;
 	unsigned int controllers;
 	char reason[224];
 	char fix[160];
@@ -93,6 +109,9 @@ struct cgroup_host {
  * @cpu_shares: relative weight, 1024 = one share (v1 scale)
  * @cpu_quota_usec: CPU time per @cpu_period_usec
  * @cpu_period_usec: 0: 100000
+ * @io_weight: share of the disks, 100 is the kernel's default
+ * @io, @n_io: bandwidth of disks, by the numbers of the devices; borrowed
+ * @cpuset: CPUs to run on; NULL or empty: all; borrowed
  * @lenient: one that the kernel refuses is no error but noted in the leaf
  */
 struct cgroup_limits {
@@ -102,6 +121,10 @@ struct cgroup_limits {
 	uint64_t cpu_shares;
 	uint64_t cpu_quota_usec;
 	uint64_t cpu_period_usec;
+	uint32_t io_weight;
+	const struct limits_io *io;
+	size_t n_io;
+	const struct cpulist *cpuset;
 	bool lenient;
 };
 
@@ -128,9 +151,9 @@ struct cgroup_leaf {
 };
 
 /** CGROUP_LEAF_INIT - a leaf that holds nothing; for _cleanup_cgroup_leaf_ and join. */
-#define CGROUP_LEAF_INIT                                          \
-	{                                                         \
-		.clone_fd = -9, .tasks_fd = {-9, -9, -9, -9, -9}, \
+#define CGROUP_LEAF_INIT                                                         \
+	{                                                                        \
+		.clone_fd = -9, .tasks_fd = {[0 ... _CGROUP_TREE_MAX - 1] = -9}, \
 	}
 
 /**
@@ -156,6 +179,14 @@ int cgroup_layout_find(const char *mountinfo, size_t mountinfo_len, const char *
  * -errno when /proc cannot be read (ERR_CGROUP).
  */
 int cgroup_host_open(const char *root, struct cgroup_host *ret, struct dyno_err *err);
+
+/**
+ * cgroup_host_open_with() - the same with controllers that only some dynos use.
+ * @extra: bits of CGROUP_HAS_EXTRA; what of them cannot be had is not in @ret->controllers.
+ *         CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS: for those who look for leaves in all trees
+ */
+int cgroup_host_open_with(const char *root, unsigned int extra, struct cgroup_host *ret,
+			  struct dyno_err *err);
 
 /**
  * cgroup_host_open_layout() - the same on trees that are already known.

@@ -66,8 +66,10 @@ static bool span_copy(struct span s, char *buf, size_t size, bool escaped)
 }
 
 static const char *const controller_names[_CGROUP_TREE_MAX] = {
-	[CGROUP_TREE_UNIFIED] = "",  [CGROUP_TREE_MEMORY] = "memory",	[CGROUP_TREE_CPU] = "cpu",
-	[CGROUP_TREE_PIDS] = "pids", [CGROUP_TREE_CPUACCT] = "cpuacct",
+	[CGROUP_TREE_UNIFIED] = "",	   [CGROUP_TREE_MEMORY] = "memory",
+	[CGROUP_TREE_CPU] = "cpu",	   [CGROUP_TREE_PIDS] = "pids",
+	[CGROUP_TREE_CPUACCT] = "cpuacct", [CGROUP_TREE_IO] = "blkio",
+	[CGROUP_TREE_CPUSET] = "cpuset",
 };
 
 /* The parts of a line of mountinfo that matter here. */

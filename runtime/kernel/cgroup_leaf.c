@@ -17,13 +17,6 @@
 #include "base/str.h"
 #include "kernel/cgroup_priv.h"
 
-/* Bounds of cpu.weight. Source: cgroup-v2.rst. */
-#define WEIGHT_MIN 1U
-#define WEIGHT_MAX 10000U
-
-/* Period of CPU quotas. Source: kernel default, cgroup-v2.rst cpu.max. */
-#define PERIOD_USEC 100000U
-
 /* Groups below a leaf that removal follows. Source: nobody inside can make any; one level of a
  * tool's and one to spare. */
 #define REMOVE_DEPTH 4
@@ -32,175 +25,10 @@
 #define REMOVE_PAUSE_MIN_NS 200000L
 #define REMOVE_PAUSE_MAX_NS 10000000L
 
-/* ---- limits ---------------------------------------------------------------------------------- */
-
-struct plan {
-	struct cgroup_write *at;
-	size_t n;
-	unsigned int has; /* of the writes that follow */
-};
-
-_printf_(5, 6) static void plan_add(struct plan *plan, enum cgroup_tree tree, const char *file,
-				    enum cgroup_absent absent, const char *fmt, ...)
-{
-	struct cgroup_write *w = &plan->at[plan->n++];
-	va_list ap;
-
-	w->tree = tree;
-	w->has = plan->has;
-	w->file = file;
-	w->absent = absent;
-	va_start(ap, fmt);
-	(void)str_vfmt(w->value, sizeof(w->value), fmt, ap);
-	va_end(ap);
-}
-
-static void plan_memory_v1(struct plan *plan, enum cgroup_tree tree,
-			   const struct cgroup_limits *limits)
-{
-	uint64_t both = limits->memory_swap_bytes;
-	uint64_t memory = limits->memory_bytes ? limits->memory_bytes : both;
-
-	if (both != 0)
-		memory = MIN_OF(memory, both);
-	if (memory != 0)
-		plan_add(plan, tree, "memory.limit_in_bytes", CGROUP_ABSENT_FAIL, "%llu",
-			 (unsigned long long)memory);
-	if (both == 0)
-		return;
-	/* memsw may not be below the limit, so it comes second; without swap accounting (booted
-	 * with swapaccount=0) the hard mark bounds the memory alone. */
-	plan_add(plan, tree, "memory.memsw.limit_in_bytes", CGROUP_ABSENT_NEXT, "%llu",
-		 (unsigned long long)both);
-	plan_add(plan, tree, "memory.limit_in_bytes", CGROUP_ABSENT_FAIL, "%llu",
-		 (unsigned long long)both);
-}
-
-static void plan_memory_v2(struct plan *plan, const struct cgroup_limits *limits)
-{
-	const enum cgroup_tree tree = CGROUP_TREE_UNIFIED;
-	uint64_t both = limits->memory_swap_bytes;
-	uint64_t memory = limits->memory_bytes ? limits->memory_bytes : both;
-
-	if (both != 0)
-		memory = MIN_OF(memory, both);
-	if (memory != 0)
-		plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu",
-			 (unsigned long long)memory);
-	if (both != 0) {
-		plan_add(plan, tree, "memory.swap.max", CGROUP_ABSENT_NEXT, "%llu",
-			 (unsigned long long)(both - memory));
-		plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu",
-			 (unsigned long long)both);
-	}
-	/* An app that lost one of its processes is broken: all or nothing, whoever's limit it was.
-	 * Linux 4.19. */
-	plan_add(plan, tree, "memory.oom.group", CGROUP_ABSENT_SKIP, "1");
-}
-
-static void plan_cpu_v1(struct plan *plan, enum cgroup_tree tree,
-			const struct cgroup_limits *limits, unsigned long long period)
-{
-	if (limits->cpu_shares != 0)
-		plan_add(plan, tree, "cpu.shares", CGROUP_ABSENT_FAIL, "%llu",
-			 (unsigned long long)limits->cpu_shares);
-	if (limits->cpu_quota_usec == 0)
-		return;
-	if (period != PERIOD_USEC)
-		plan_add(plan, tree, "cpu.cfs_period_us", CGROUP_ABSENT_FAIL, "%llu", period);
-	plan_add(plan, tree, "cpu.cfs_quota_us", CGROUP_ABSENT_FAIL, "%llu",
-		 (unsigned long long)limits->cpu_quota_usec);
-}
-
-static void plan_cpu_v2(struct plan *plan, const struct cgroup_limits *limits,
-			unsigned long long period)
-{
-	/* Proportional and to the nearest, so that default stands for default and shares keep their
-	 * ratio. */
-	uint64_t weight = limits->cpu_shares / CGROUP_SHARES_DEFAULT * CGROUP_WEIGHT_DEFAULT +
-			  (limits->cpu_shares % CGROUP_SHARES_DEFAULT * CGROUP_WEIGHT_DEFAULT +
-			   CGROUP_SHARES_DEFAULT / 2) /
-				  CGROUP_SHARES_DEFAULT;
-
-	if (limits->cpu_shares != 0)
-		plan_add(plan, CGROUP_TREE_UNIFIED, "cpu.weight", CGROUP_ABSENT_FAIL, "%llu",
-			 (unsigned long long)MIN_OF(MAX_OF(weight, WEIGHT_MIN), WEIGHT_MAX));
-	if (limits->cpu_quota_usec != 0)
-		plan_add(plan, CGROUP_TREE_UNIFIED, "cpu.max", CGROUP_ABSENT_FAIL, "%llu %llu",
-			 (unsigned long long)limits->cpu_quota_usec, period);
-}
-
-size_t cgroup_plan(const struct cgroup_host *host, const struct cgroup_limits *limits,
-		   struct cgroup_write *at)
-{
-	struct plan plan = {.at = at};
-	bool v2 = host->kind == CGROUP_V2;
-	unsigned long long period = limits->cpu_period_usec ? limits->cpu_period_usec : PERIOD_USEC;
-
-	plan.has = CGROUP_HAS_MEMORY;
-	if (host->controllers & CGROUP_HAS_MEMORY) {
-		if (v2)
-			plan_memory_v2(&plan, limits);
-		else
-			plan_memory_v1(&plan, host->home[CGROUP_TREE_MEMORY], limits);
-	}
-	plan.has = CGROUP_HAS_CPU;
-	if (host->controllers & CGROUP_HAS_CPU) {
-		if (v2)
-			plan_cpu_v2(&plan, limits, period);
-		else
-			plan_cpu_v1(&plan, host->home[CGROUP_TREE_CPU], limits, period);
-	}
-	plan.has = CGROUP_HAS_PIDS;
-	if ((host->controllers & CGROUP_HAS_PIDS) && limits->pids != 0)
-		plan_add(&plan, host->home[CGROUP_TREE_PIDS], "pids.max", CGROUP_ABSENT_FAIL,
-			 "%llu", (unsigned long long)limits->pids);
-	return plan.n;
-}
-
 /* "NAME/FILE" below our directory. */
-static void leaf_path(char *buf, size_t size, const char *name, const char *file)
+void cgroup_leaf_path(char *buf, const char *name, const char *file)
 {
-	(void)str_fmt(buf, size, "%s/%s", name, file);
-}
-
-/* Longest path made here. Source: NAME_MAX of both components. */
-#define LEAF_PATH_BYTES (2 * CGROUP_NAME_BYTES + 1)
-
-/* @leaf: takes note of what is refused, and the rest is written; NULL: that is an error. */
-static int write_limits(const struct cgroup_host *host, const char *name,
-			const struct cgroup_limits *limits, struct cgroup_leaf *leaf,
-			struct dyno_err *err)
-{
-	struct cgroup_write plan[CGROUP_PLAN_MAX];
-	size_t n = cgroup_plan(host, limits, plan);
-
-	for (size_t i = 0; i < n; i++) {
-		const struct cgroup_write *w = &plan[i];
-		char path[LEAF_PATH_BYTES];
-		int r;
-
-		leaf_path(path, sizeof(path), name, w->file);
-		r = file_write_at(host->parent_fd[w->tree], path, w->value);
-		if (r == 0 && w->absent == CGROUP_ABSENT_NEXT)
-			i++; /* the file is there: its replacement is not needed */
-		if (r == 0 || (r == -ENOENT && w->absent != CGROUP_ABSENT_FAIL))
-			continue;
-		if (!leaf)
-			return err_set(err, ERR_CGROUP, -r, "write %s to %s/%s", w->value,
-				       CGROUP_PARENT, path);
-		if (leaf->refused == 0)
-			(void)str_fmt(leaf->refusal, sizeof(leaf->refusal), "write %s to %s: %s",
-				      w->value, w->file, err_errno_text(-r));
-		leaf->refused |= w->has;
-	}
-	return 0;
-}
-
-int cgroup_leaf_limit(const struct cgroup_host *host, const char *name,
-		      const struct cgroup_limits *limits, struct dyno_err *err)
-{
-	return host->kind == CGROUP_NONE ? 0 : write_limits(host, name, limits, NULL, err);
+	(void)str_fmt(buf, CGROUP_PATH_BYTES, "%s/%s", name, file);
 }
 
 /* ---- create and remove ----------------------------------------------------------------------- */
@@ -296,11 +124,11 @@ static int make_in_tree(int parent_fd, const char *name)
 static int open_leaf(const struct cgroup_host *host, struct cgroup_leaf *leaf)
 {
 	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
-		char path[LEAF_PATH_BYTES];
+		char path[CGROUP_PATH_BYTES];
 
 		if (t == CGROUP_TREE_UNIFIED || host->parent_fd[t] < 0)
 			continue;
-		leaf_path(path, sizeof(path), leaf->name, "tasks");
+		cgroup_leaf_path(path, leaf->name, "tasks");
 		leaf->tasks_fd[t] = openat(host->parent_fd[t], path, O_WRONLY | O_CLOEXEC);
 		if (leaf->tasks_fd[t] < 0)
 			return -errno;
@@ -333,7 +161,8 @@ static void unmake(const struct cgroup_host *host, const char *name, int n_trees
 			(void)remove_in_tree(host->parent_fd[t], name); /* gc takes the rest */
 }
 
-static int make_leaf(const struct cgroup_host *host, const char *name, struct dyno_err *err)
+/* In every tree or in none. Return: 0, or -errno with the tree that refused in @ret_tree. */
+static int make_once(const struct cgroup_host *host, const char *name, int *ret_tree)
 {
 	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
 		int r = host->parent_fd[t] < 0 ? 0 : make_in_tree(host->parent_fd[t], name);
@@ -341,15 +170,26 @@ static int make_leaf(const struct cgroup_host *host, const char *name, struct dy
 		if (r == 0)
 			continue;
 		unmake(host, name, t);
-		(void)err_set(err, ERR_CGROUP, -r, "make %s/%s in the %s tree", CGROUP_PARENT, name,
-			      cgroup_trees[t].name);
-		if (r == -EBUSY)
-			err_hint(err, "processes are left in it: see its cgroup.procs");
-		else if (r == -EAGAIN)
-			err_hint(err, "cgroup.max.descendants of a group above is reached");
+		*ret_tree = t;
 		return r;
 	}
 	return 0;
+}
+
+static int make_leaf(const struct cgroup_host *host, const char *name, struct dyno_err *err)
+{
+	int tree = 0;
+	int r = make_once(host, name, &tree);
+
+	if (r == 0)
+		return 0;
+	(void)err_set(err, ERR_CGROUP, -r, "make %s/%s in the %s tree", CGROUP_PARENT, name,
+		      cgroup_trees[tree].name);
+	if (r == -EBUSY)
+		err_hint(err, "processes are left in it: see its cgroup.procs");
+	else if (r == -EAGAIN)
+		err_hint(err, "cgroup.max.descendants of a group above is reached");
+	return r;
 }
 
 int cgroup_leaf_open(const struct cgroup_host *host, const char *name, struct cgroup_leaf *ret,
@@ -376,6 +216,7 @@ int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
 		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
 		       struct dyno_err *err)
 {
+	static const struct cgroup_limits none;
 	struct cgroup_leaf note = CGROUP_LEAF_INIT;
 	int r;
 
@@ -386,8 +227,8 @@ int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
 	r = make_leaf(host, name, err);
 	if (r < 0)
 		return r;
-	if (limits)
-		r = write_limits(host, name, limits, limits->lenient ? &note : NULL, err);
+	r = cgroup_write_limits(host, name, limits ? limits : &none,
+				limits && limits->lenient ? &note : NULL, err);
 	if (r == 0)
 		r = cgroup_leaf_open(host, name, ret, err);
 	if (r < 0) {
@@ -416,7 +257,6 @@ void cgroup_leaf_done(struct cgroup_leaf *leaf)
 
 int cgroup_leaf_kill(const struct cgroup_host *host, const char *name)
 {
-	char path[LEAF_PATH_BYTES];
 	int parent_fd, r;
 
 	if (host->kind == CGROUP_NONE)
@@ -425,8 +265,7 @@ int cgroup_leaf_kill(const struct cgroup_host *host, const char *name)
 	if (parent_fd < 0)
 		return -EOPNOTSUPP;
 
-	leaf_path(path, sizeof(path), name, "cgroup.kill");
-	r = file_write_at(parent_fd, path, "1");
+	r = cgroup_leaf_write(host, CGROUP_TREE_UNIFIED, name, "cgroup.kill", "1");
 	if (r == -ENOENT && faccessat(parent_fd, name, F_OK, 0) == 0)
 		return -EOPNOTSUPP;
 	return r;
@@ -435,10 +274,10 @@ int cgroup_leaf_kill(const struct cgroup_host *host, const char *name)
 ssize_t cgroup_leaf_read(const struct cgroup_host *host, enum cgroup_tree tree, const char *name,
 			 const char *file, char *buf, size_t size)
 {
-	char path[LEAF_PATH_BYTES];
+	char path[CGROUP_PATH_BYTES];
 	ssize_t n;
 
-	leaf_path(path, sizeof(path), name, file);
+	cgroup_leaf_path(path, name, file);
 	_cleanup_close_ int fd = openat(host->parent_fd[tree], path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "kernel/cgroup_priv.h"
+#include "model/cpulist.h"
 
 /* Groups one in another that are looked at. Source: cgroup.max.depth has no default; systemd nests
  * about eight */
@@ -29,6 +30,10 @@ unsigned int cgroup_limits_need(const struct cgroup_limits *limits)
 		need |= CGROUP_HAS_CPU;
 	if (limits->pids)
 		need |= CGROUP_HAS_PIDS;
+	if (limits->io_weight || limits->n_io)
+		need |= CGROUP_HAS_IO;
+	if (limits->cpuset && cpulist_count(limits->cpuset))
+		need |= CGROUP_HAS_CPUSET;
 	return need;
 }
 
@@ -40,7 +45,7 @@ char *cgroup_controllers_text(unsigned int set, char *buf, size_t size)
 	for (int t = 0; t < _CGROUP_TREE_MAX && len < size; t++)
 		if (cgroup_trees[t].has & set)
 			len += str_fmt(buf + len, size - len, "%s%s", len ? ", " : "",
-				       cgroup_trees[t].name);
+				       cgroup_trees[t].v2);
 	return buf;
 }
 

@@ -7,19 +7,45 @@
 
 #include <sys/types.h>
 
+#include "base/util.h"
 #include "kernel/cgroup.h"
 
 /**
  * struct cgroup_tree_info - one tree.
- * @name: its usual directory, and the controller's name
+ * @name: its usual directory, and the controller's name on v1
+ * @v2: the controller's name on v2, NULL where it is none that limits
  * @has: CGROUP_HAS_* of the controller, 0: none that limits
  */
 struct cgroup_tree_info {
 	const char *name;
+	const char *v2;
 	unsigned int has;
 };
 
 extern const struct cgroup_tree_info cgroup_trees[_CGROUP_TREE_MAX];
+
+/** cgroup_set_reason() - why there are no limits, or not all; forgets what would mend it. */
+_printf_(2, 3) void cgroup_set_reason(struct cgroup_host *host, const char *fmt, ...);
+
+/**
+ * cgroup_open_parent() - our directory in a tree, made where it is missing.
+ * @root: who calls may do everything
+ * Return: an O_PATH descriptor, or -errno (-EACCES, -EROFS: not for us).
+ */
+int cgroup_open_parent(int base_fd, bool root);
+
+/** cgroup_open_v2() - where there is nothing but a v2 tree. Return: 0, or -errno with the reason in
+ * @host. */
+int cgroup_open_v2(const struct cgroup_layout *layout, bool root, struct cgroup_host *host);
+
+/**
+ * cgroup_prepare_v2() - make our directory in a v2 group usable: controllers on in the group, and
+ * in ours.
+ * @base_fd: the group; borrowed
+ * @where: its path, for people
+ * Return: 0, or -errno with the reason in @host.
+ */
+int cgroup_prepare_v2(int base_fd, const char *where, bool root, struct cgroup_host *host);
 
 /* The default weight of a group and what it is on v1. Source: cgroup-v2.rst, cpu.weight. */
 #define CGROUP_WEIGHT_DEFAULT 100U
@@ -56,6 +82,41 @@ struct cgroup_write {
  */
 size_t cgroup_plan(const struct cgroup_host *host, const struct cgroup_limits *limits,
 		   struct cgroup_write *plan);
+
+/* Longest path of a file of a leaf. Source: NAME_MAX of both components. */
+#define CGROUP_PATH_BYTES (2 * CGROUP_NAME_BYTES + 1)
+
+/** cgroup_leaf_path() - "NAME/FILE", below our directory. @buf: CGROUP_PATH_BYTES */
+void cgroup_leaf_path(char *buf, const char *name, const char *file);
+
+/** cgroup_leaf_write() - write to a file of a leaf that must be there. Return: 0 or -errno. */
+int cgroup_leaf_write(const struct cgroup_host *host, enum cgroup_tree tree, const char *name,
+		      const char *file, const char *value);
+
+/**
+ * struct cgroup_refusal - a write that the kernel did not take.
+ * @has: CGROUP_HAS_* of the controller
+ * @num: the errno, positive
+ */
+struct cgroup_refusal {
+	unsigned int has;
+	const char *file;
+	const char *value;
+	int num;
+};
+
+/**
+ * cgroup_refused() - what a refused write means.
+ * @leaf: takes note of it, and it is no error; NULL: it is one
+ * Return: 0, or -errno with ERR_CGROUP.
+ */
+int cgroup_refused(const struct cgroup_refusal *refusal, const char *name, struct cgroup_leaf *leaf,
+		   struct dyno_err *err);
+
+/** cgroup_write_limits() - all of @limits. @leaf: as for cgroup_refused(). */
+int cgroup_write_limits(const struct cgroup_host *host, const char *name,
+			const struct cgroup_limits *limits, struct cgroup_leaf *leaf,
+			struct dyno_err *err);
 
 /**
  * cgroup_leaf_read() - the text of a small file of a leaf, with a NUL behind it.

@@ -177,6 +177,30 @@ static int parse_io(char *text, struct cgroup_stat *stat)
 	return 0;
 }
 
+/* Lines of "254:0 Read 4096"; one of all devices together, "Total 4096", ends them.
+ * Return: 0, -EINVAL. */
+static int parse_io_v1(char *text, size_t reads_at, size_t writes_at, struct cgroup_stat *stat)
+{
+	char *line;
+
+	while ((line = strsep(&text, "\n"))) {
+		const char *device = strsep(&line, " ");
+		const char *what;
+		uint64_t n;
+
+		if (str_eq(device, "Total"))
+			return 0;
+		what = strsep(&line, " ");
+		if (!what || !line || num_parse_u64(line, UINT64_MAX, &n) < 0)
+			return -EINVAL;
+		if (str_eq(what, "Read"))
+			add_to(stat, reads_at, n);
+		else if (str_eq(what, "Write"))
+			add_to(stat, writes_at, n);
+	}
+	return -EINVAL;
+}
+
 /* "12.34" as 1234. Source: psi.rst: always two decimals. */
 static int parse_hundredths(char *text, uint32_t *ret)
 {
@@ -420,11 +444,30 @@ static int part_pids_peak(struct reader *r, struct cgroup_stat *stat)
 	return read_number(r, home(r, CGROUP_TREE_PIDS), "pids.peak", FIELD(pids_peak), 1, stat);
 }
 
+/* What all disks together have done, by what the file counts. */
+static int read_io_v1(struct reader *r, const char *file, size_t reads_at, size_t writes_at,
+		      struct cgroup_stat *stat)
+{
+	int e = read_text(r, home(r, CGROUP_TREE_IO), file);
+
+	return e < 0 ? e : parse_io_v1(r->text, reads_at, writes_at, stat);
+}
+
 static int part_io(struct reader *r, struct cgroup_stat *stat)
 {
-	int e = r->v2 ? read_text(r, CGROUP_TREE_UNIFIED, "io.stat") : -EOPNOTSUPP;
+	int e;
 
-	return e < 0 ? e : parse_io(r->text, stat);
+	if (r->v2) {
+		e = read_text(r, CGROUP_TREE_UNIFIED, "io.stat");
+		return e < 0 ? e : parse_io(r->text, stat);
+	}
+	if ((r->host->controllers & CGROUP_HAS_IO) == 0)
+		return -EOPNOTSUPP;
+	e = read_io_v1(r, "blkio.throttle.io_service_bytes_recursive", FIELD(io_read_bytes),
+		       FIELD(io_write_bytes), stat);
+	return e < 0 ? e
+		     : read_io_v1(r, "blkio.throttle.io_serviced_recursive", FIELD(io_reads),
+				  FIELD(io_writes), stat);
 }
 
 static int part_psi(struct reader *r, struct cgroup_stat *stat)

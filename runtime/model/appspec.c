@@ -345,6 +345,10 @@ static void make_limits(const struct appspec_input *in, struct spec_limits *lim)
 	lim->cpu_shares = l->cpu_shares;
 	lim->cpu_quota_usec = l->cpu_quota_usec;
 	lim->cpu_period_usec = l->cpu_quota_usec ? SIZE_CPU_PERIOD_USEC : 0;
+	lim->io_weight = l->io_weight;
+	lim->io = l->io;
+	lim->n_io = l->n_io;
+	lim->cpuset = l->cpuset;
 }
 
 static void make_root(const struct appspec_input *in, struct spec_root *root)

@@ -85,12 +85,15 @@ enum limits_view {
  * struct limits_io - bandwidth of one block device; 0: no limit.
  * @device: "8:0", or a path: a device, or a file on one; borrowed from the setting, not terminated
  *          by it: @device_len bytes
+ * @major, @minor: its numbers, which whoever looks at the host finds out
  * @rbps, @wbps: bytes a second
  * @riops, @wiops: operations a second
  */
 struct limits_io {
 	const char *device;
 	size_t device_len;
+	uint32_t major;
+	uint32_t minor;
 	uint64_t rbps;
 	uint64_t wbps;
 	uint64_t riops;

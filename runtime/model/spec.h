@@ -17,6 +17,7 @@
 
 #include "model/cpulist.h"
 
+struct limits_io;
 struct sock_filter;
 
 /* More than a slug over a stack needs; the overlay takes them as they stand, uppermost first. */
@@ -177,6 +178,7 @@ enum spec_network {
  * struct spec_limits - limits of the control group; 0: none.
  * @memory_bytes, @memory_swap_bytes, @pids, @cpu_shares: as struct cgroup_limits
  * @cpu_quota_usec, @cpu_period_usec: as there
+ * @io_weight, @io, @n_io, @cpuset: as there
  */
 struct spec_limits {
 	uint64_t memory_bytes;
@@ -185,6 +187,10 @@ struct spec_limits {
 	uint64_t cpu_shares;
 	uint64_t cpu_quota_usec;
 	uint64_t cpu_period_usec;
+	uint32_t io_weight;
+	const struct limits_io *io;
+	size_t n_io;
+	struct cpulist cpuset;
 };
 
 /**

@@ -87,7 +87,7 @@ max 100000
 
 @test "values that are none, or contradict each other, are refused before anything is made" {
 	for case in '--memory=2G --memory-hard=1G' '--memory=1' '--cpus=0' '--pids=1' '--cpuset=4095' \
-		'--swap=1G --size=none' '--io-max=8:0' '--cpu-view=mine' '--nofile=none'; do
+		'--swap=1G --size=none' '--io-max=8:0' '--io-max=/proc:rbps=1M' '--io-max=0:99:rbps=1M' '--cpu-view=mine' '--nofile=none'; do
 		# shellcheck disable=SC2086 # options
 		run --separate-stderr dyno run $case "$BASE/no-such-slug" true
 		refused usage 125
@@ -209,6 +209,80 @@ standard-1x memory=1G'
 	[ "$output" = "$(($(nproc) < 16 ? $(nproc) : 16))" ]
 	run -0 dyno run -q --cpuset 0 "$SHAPES" -- nproc
 	[ "$output" = 1 ]
+}
+
+# has_controller V1 V2: this profile's dynos can join it
+has_controller() {
+	[ "$HAS_GROUPS" = 1 ] || return 1
+	[ "$PROFILE" != root-v1 ] || { [ -d "/sys/fs/cgroup/$1" ] && return 0; }
+	grep -qw -- "$2" /sys/fs/cgroup/cgroup.controllers
+}
+
+OTHER_CPU='taskset -pc 0-1 $$ >/dev/null 2>&1; nproc'
+
+@test "--cpuset: nobody inside can run elsewhere; without the controller that is said (C11.4, T49)" {
+	[ "$(nproc)" -gt 1 ] || skip "one CPU"
+	run --separate-stderr dyno run --cpuset 0 "$SHAPES" "$OTHER_CPU"
+	assert_status 0
+	if ! has_controller cpuset cpuset; then
+		[ "$output" = 2 ] || lib_seen "an affinity that was widened"
+		[[ $stderr == *'Warning: not limited (cpuset): '* ]] || lib_seen "no warning"
+		run -125 dyno run --require-limits --cpuset 0 "$SHAPES" true
+		return
+	fi
+	[ "$output" = 1 ] || lib_seen "a CPU besides"
+	[[ $stderr != *Warning* ]] || lib_seen "a warning"
+	run -0 dyno run -q --require-limits --cpuset 0 "$SHAPES" true
+	worker --cpuset 1
+	[ "$(limit cpuset asked) $(limit cpuset in_force)" = '1 1' ]
+	# what joins is held too, and a restart has it again
+	run -0 dyno exec worker.1 "$OTHER_CPU"
+	[ "$output" = 1 ] || lib_seen "exec on a CPU besides"
+	run -0 dyno exec worker.1 'taskset -pc $$'
+	assert_line 'affinity list: 1'
+}
+
+@test "--io-max, --io-weight: as the kernel has them; what disks do is counted (C11, T49)" {
+	local disk='' at
+	for at in /sys/block/*/; do
+		[ "$(<"$at/size")" -eq 0 ] || disk=$(<"$at/dev")
+	done
+	[ -n "$disk" ] || skip "this machine has no disk"
+	if ! has_controller blkio io; then
+		run --separate-stderr dyno run --io-max "$disk:rbps=10M" "$SHAPES" true
+		assert_status 0
+		[[ $stderr == *'Warning: not limited (io): '* ]] || lib_seen "no warning"
+		run -125 dyno run --require-limits --io-weight 200 "$SHAPES" true
+		return
+	fi
+	worker --scratch disk:100M --io-weight 200 --io-max "$disk:rbps=10M,wiops=100"
+	[ "$(limit io-max asked)" = "$disk:rbps=10485760,wiops=100" ]
+	[ "$(limit io-max in_force)" = "$disk:rbps=10485760,wiops=100" ]
+	[ "$(limit io-weight asked)" = 200 ]
+	if [ "$PROFILE" = root-v2 ]; then
+		[[ $(kernel - io.max) == "$disk rbps=10485760 wbps=max riops=max wiops=100" ]]
+	else
+		[ "$(kernel blkio.throttle.read_bps_device -)" = "$disk 10485760" ]
+		[ "$(kernel blkio.throttle.write_iops_device -)" = "$disk 100" ]
+	fi
+	# a share that no disk goes by is said to be none, one that the kernel does not know too
+	if grep -q '\[bfq\]' /sys/block/*/queue/scheduler; then
+		[ "$(limit io-weight in_force)" = 200 ]
+	else
+		log_of worker.1 | grep -qE 'Warning: (not limited \(io-weight\)|a limit is not set \(io\))'
+	fi
+	# a limit goes with its dyno
+	dyno stop -q worker.1
+	worker
+	[ "$(limit io-max asked) $(limit io-max in_force)" = 'null null' ]
+	run jq -r '.[0].io_reads' <<<"$(dyno stats --json worker.1)"
+	[[ $output =~ ^[0-9]+$ ]] || lib_seen "not counted"
+	[ -e "/sys/dev/block/$(findmnt -no MAJ:MIN -T "$BASE/data")" ] || return 0
+	dyno stop -q worker.1
+	worker --scratch disk:100M
+	run -0 dyno exec worker.1 'dd if=/dev/zero of=/tmp/x bs=1M count=3 oflag=direct,sync 2>&1'
+	run jq -r '.[0].io_write_bytes' <<<"$(dyno stats --json worker.1)"
+	[ "$output" -ge 3145728 ] || lib_seen "of 3 MB that were written"
 }
 
 # T25: the limit holds, and however many there are, they are gone with the stop.

@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "kernel/cgroup_extra.h"
 #include "kernel/cgroup_limit.h"
 #include "kernel/cgroup_oom.h"
 #include "kernel/cgroup_priv.h"
@@ -57,7 +58,8 @@ static void layout_find__texts__trees_and_own_groups(void **state)
 		 "36 31 0:33 / /c/cpuset rw - cgroup cgroup rw,cpuset\n"
 		 "37 31 0:38 / /c/unified rw - cgroup2 cgroup2 rw\n",
 		 "9:name=systemd:/x\n8:pids:/p\n4:memory:/m/n\n1:cpu,cpuacct:/\n0::/u\n",
-		 {"/c/unified", "/c/memory", "/c/cpu,cpuacct", "/c/pids", "/c/cpu,cpuacct"},
+		 {"/c/unified", "/c/memory", "/c/cpu,cpuacct", "/c/pids",
+		  "/c/cpu,cpuacct", [CGROUP_TREE_CPUSET] = "/c/cpuset"},
 		 {"/u", "/m/n", "/", "/p", "/"}},
 		/* a container without a cgroup namespace: the mount's root is cut off */
 		{"36 32 0:31 /docker/01 /c/cpu ro - cgroup cgroup rw,cpu\n"
@@ -331,7 +333,7 @@ static void leaf__on_v2__limits_written_counters_read_and_walked(void **state)
 	fake_v2(fake, "");
 	cgroup_host_open_layout(&fake->layout, true, &host);
 	assert_int_equal(host.kind, CGROUP_V2);
-	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL | CGROUP_HAS_EXTRA);
 	assert_int_equal(cgroup_leaf_create(&host, "a.web.1", NULL, &leaf, &err), 0);
 	assert_true(leaf.clone_into && leaf.clone_fd >= 0 && leaf.id != 0);
 
@@ -528,9 +530,207 @@ static void host_open__v2_fresh__controllers_enabled(void **state)
 	fake_file(fake, "v2/dyno/cgroup.subtree_control", "\n");
 	cgroup_host_open_layout(&fake->layout, true, &host);
 	assert_int_equal(host.kind, CGROUP_V2);
-	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL | CGROUP_HAS_IO);
+	/* A file keeps what was written last, a group all of it. */
 	read_text(fake->fd, "v2/cgroup.subtree_control", text, sizeof(text));
-	assert_non_null(strstr(text, "+pids"));
+	assert_non_null(str_starts(text, "+io"));
+	cgroup_host_done(&host);
+}
+
+/* ---- controllers of some dynos --------------------------------------------------------------- */
+
+static void host_open__v2_with_cpuset__enabled_only_where_asked_for(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	char text[64];
+
+	fake_v2(fake, "");
+	fake_file(fake, "v2/cgroup.controllers", "cpuset cpu io memory pids\n");
+	fake_file(fake, "v2/cgroup.subtree_control", "cpu memory pids\n");
+	fake_file(fake, "v2/dyno/cgroup.controllers", "cpuset cpu io memory pids\n");
+	fake_file(fake, "v2/dyno/cgroup.subtree_control", "cpu memory pids\n");
+
+	/* Nobody asks: the directory is taken as it is, and so it is by those who only look. */
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	cgroup_host_done(&host);
+	fake->layout.extra = CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	cgroup_host_done(&host);
+
+	fake->layout.extra = CGROUP_HAS_CPUSET;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL | CGROUP_HAS_EXTRA);
+	assert_string_equal(host.reason, "");
+	read_text(fake->fd, "v2/dyno/cgroup.subtree_control", text, sizeof(text));
+	assert_non_null(str_starts(text, "+cpuset"));
+	cgroup_host_done(&host);
+
+	/* One that is not offered is missing, and no reason against the others. */
+	fake_file(fake, "v2/cgroup.controllers", "cpu memory pids\n");
+	fake_file(fake, "v2/cgroup.subtree_control", "cpu memory pids\n");
+	fake_file(fake, "v2/dyno/cgroup.controllers", "cpu memory pids\n");
+	fake_file(fake, "v2/dyno/cgroup.subtree_control", "cpu memory pids\n");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	assert_string_equal(host.reason, "");
+	cgroup_host_done(&host);
+}
+
+static void fake_v1(struct fake *fake)
+{
+	fake_mount(fake, CGROUP_TREE_MEMORY, "memory");
+	fake_mount(fake, CGROUP_TREE_CPU, "cpu");
+	fake_mount(fake, CGROUP_TREE_PIDS, "pids");
+	fake_mount(fake, CGROUP_TREE_IO, "blkio");
+	fake_mount(fake, CGROUP_TREE_CPUSET, "cpuset");
+}
+
+static void host_open__v1_with_extra__joined_only_where_asked_for(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	char text[64];
+
+	fake_v1(fake);
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	cgroup_host_done(&host);
+	/* Who looks for leaves makes no directories. */
+	fake->layout.extra = CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
+	assert_int_equal(faccessat(fake->fd, "blkio/dyno", F_OK, 0), -1);
+	assert_int_equal(faccessat(fake->fd, "cpuset/dyno", F_OK, 0), -1);
+	cgroup_host_done(&host);
+
+	/* What the tree has is handed down: without it nobody could join a leaf. */
+	fake_file(fake, "cpuset/cpuset.cpus", "0-3\n");
+	fake_file(fake, "cpuset/cpuset.mems", "0\n");
+	fake_dir(fake, "cpuset/dyno");
+	fake_file(fake, "cpuset/dyno/cpuset.cpus", "\n");
+	fake_file(fake, "cpuset/dyno/cpuset.mems", "\n");
+	fake->layout.extra = CGROUP_HAS_CPUSET;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL | CGROUP_HAS_CPUSET);
+	read_text(fake->fd, "cpuset/dyno/cpuset.cpus", text, sizeof(text));
+	assert_string_equal(text, "0-3");
+	read_text(fake->fd, "cpuset/dyno/cpuset.mems", text, sizeof(text));
+	assert_string_equal(text, "0");
+	cgroup_host_done(&host);
+
+	fake->layout.extra = CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL | CGROUP_HAS_CPUSET);
+	cgroup_host_done(&host);
+}
+
+/* Files of a leaf that exist before they are written, as the kernel's do. */
+static void fake_leaf(struct fake *fake, const char *dir, const char *const *files, size_t n)
+{
+	char path[128];
+
+	fake_dir(fake, dir);
+	for (size_t i = 0; i < n; i++) {
+		(void)str_fmt(path, sizeof(path), "%s/%s", dir, files[i]);
+		fake_file(fake, path, "");
+	}
+}
+
+static void assert_file(struct fake *fake, const char *path, const char *want)
+{
+	char text[160];
+
+	read_text(fake->fd, path, text, sizeof(text));
+	assert_string_equal(text, want);
+}
+
+static void leaf_limit__disks_on_v2__weight_and_rates(void **state)
+{
+	static const char *const files[] = {"io.weight", "io.bfq.weight", "io.max", "cpuset.cpus"};
+	const struct limits_io io = {.major = 8, .minor = 16, .rbps = 1000, .wiops = 5};
+	const struct cpulist cpus = {.bits = {5}};
+	struct cgroup_limits limits = {.io_weight = 5000, .io = &io, .n_io = 1, .cpuset = &cpus};
+	struct limits_io back = {.major = 8, .minor = 16};
+	struct fake *fake = *state;
+	struct cpulist cpus_back;
+	struct cgroup_host host;
+	struct dyno_err err = {0};
+	uint32_t weight = 0;
+
+	fake_v2(fake, "");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	fake_leaf(fake, "v2/dyno/a.1", files, ARRAY_SIZE(files));
+	fake_file(fake, "v2/dyno/a.1/memory.oom.group", "");
+	assert_int_equal(cgroup_leaf_limit(&host, "a.1", &limits, &err), 0);
+	assert_file(fake, "v2/dyno/a.1/io.weight", "5000");
+	assert_file(fake, "v2/dyno/a.1/io.bfq.weight", "1000"); /* the most that it takes */
+	assert_file(fake, "v2/dyno/a.1/io.max", "8:16 rbps=1000 wiops=5");
+	assert_file(fake, "v2/dyno/a.1/cpuset.cpus", "0,2");
+
+	fake_file(fake, "v2/dyno/a.1/io.weight", "default 300\n8:0 100\n");
+	assert_int_equal(cgroup_read_io_weight(&host, "a.1", &weight), 0);
+	assert_int_equal(weight, 300);
+	fake_file(
+		fake, "v2/dyno/a.1/io.max",
+		"8:160 rbps=7 wbps=7 riops=7 wiops=7\n8:16 rbps=1024 wbps=max riops=max wiops=9\n");
+	assert_int_equal(cgroup_read_io(&host, "a.1", &back), 0);
+	assert_int_equal(back.rbps, 1024);
+	assert_int_equal(back.wiops, 9);
+	assert_int_equal(back.wbps | back.riops, 0);
+	fake_file(fake, "v2/dyno/a.1/io.max", "8:16 rbps=many\n");
+	assert_int_equal(cgroup_read_io(&host, "a.1", &back), -EINVAL);
+	assert_int_equal(back.rbps, 1024);
+	fake_file(fake, "v2/dyno/a.1/cpuset.cpus.effective", "0,2\n");
+	assert_int_equal(cgroup_read_cpuset(&host, "a.1", &cpus_back), 0);
+	assert_memory_equal(&cpus_back, &cpus, sizeof(cpus));
+
+	/* A kernel without any of the weights: named, and an error where that is none to be had. */
+	assert_int_equal(unlinkat(fake->fd, "v2/dyno/a.1/io.weight", 0), 0);
+	assert_int_equal(unlinkat(fake->fd, "v2/dyno/a.1/io.bfq.weight", 0), 0);
+	assert_int_equal(cgroup_read_io_weight(&host, "a.1", &weight), -ENOENT);
+	assert_int_equal(cgroup_leaf_limit(&host, "a.1", &limits, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "dyno/a.1/io.weight"));
+	cgroup_host_done(&host);
+}
+
+static void leaf_limit__disks_on_v1__a_file_for_each_rate(void **state)
+{
+	static const char *const files[] = {"blkio.bfq.weight", "blkio.throttle.read_bps_device",
+					    "blkio.throttle.write_bps_device",
+					    "blkio.throttle.read_iops_device",
+					    "blkio.throttle.write_iops_device"};
+	const struct limits_io io[] = {
+		{.major = 254, .rbps = 1000, .wbps = 2000, .riops = 3, .wiops = 4},
+	};
+	struct cgroup_limits limits = {.io_weight = 50, .io = io, .n_io = 1};
+	struct limits_io back = {.major = 254};
+	struct fake *fake = *state;
+	struct cgroup_host host;
+	struct dyno_err err = {0};
+	uint32_t weight = 0;
+
+	fake_v1(fake);
+	fake->layout.extra = CGROUP_HAS_IO;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_ALL | CGROUP_HAS_IO);
+	fake_leaf(fake, "blkio/dyno/a.1", files, ARRAY_SIZE(files));
+	assert_int_equal(cgroup_leaf_limit(&host, "a.1", &limits, &err), 0);
+	assert_file(fake, "blkio/dyno/a.1/blkio.bfq.weight", "50");
+	assert_file(fake, "blkio/dyno/a.1/blkio.throttle.read_bps_device", "254:0 1000");
+	assert_file(fake, "blkio/dyno/a.1/blkio.throttle.write_bps_device", "254:0 2000");
+	assert_file(fake, "blkio/dyno/a.1/blkio.throttle.read_iops_device", "254:0 3");
+	assert_file(fake, "blkio/dyno/a.1/blkio.throttle.write_iops_device", "254:0 4");
+	assert_int_equal(cgroup_read_io(&host, "a.1", &back), 0);
+	assert_int_equal(back.rbps + back.wbps + back.riops + back.wiops, 3007);
+	assert_int_equal(cgroup_read_io_weight(&host, "a.1", &weight), 0);
+	assert_int_equal(weight, 50);
+	assert_int_equal(unlinkat(fake->fd, "blkio/dyno/a.1/blkio.throttle.write_bps_device", 0),
+			 0);
+	assert_int_equal(cgroup_leaf_limit(&host, "a.1", &limits, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "write_bps_device"));
 	cgroup_host_done(&host);
 }
 
@@ -878,7 +1078,7 @@ static void real_leaf__wrong_limit_leniently__noted_and_the_rest_written(void **
 	struct dyno_err err = {0};
 	unsigned int known = 0;
 
-	SKIP_UNLESS(real->host.controllers == CGROUP_HAS_ALL, "no controllers");
+	SKIP_UNLESS((real->host.controllers & CGROUP_HAS_ALL) == CGROUP_HAS_ALL, "no controllers");
 	assert_int_equal(cgroup_leaf_create(&real->host, real->name, &limits, &leaf, &err), 0);
 	assert_int_equal(leaf.refused, CGROUP_HAS_PIDS);
 	assert_non_null(strstr(leaf.refusal, "pids.max"));
@@ -910,6 +1110,10 @@ int main(void)
 		FAKE(limits_read__v1__no_limit_is_a_huge_number),
 		FAKE(above__groups_around__the_smallest_is_named),
 		FAKE(host_open__v2_fresh__controllers_enabled),
+		FAKE(host_open__v2_with_cpuset__enabled_only_where_asked_for),
+		FAKE(host_open__v1_with_extra__joined_only_where_asked_for),
+		FAKE(leaf_limit__disks_on_v2__weight_and_rates),
+		FAKE(leaf_limit__disks_on_v1__a_file_for_each_rate),
 		FAKE(host_open__rootless_v2__own_group_or_the_one_around),
 		FAKE(each_leaf__suffix_and_two_trees__each_once),
 		FAKE(leaf_remove__groups_below__removed_too),

@@ -63,6 +63,11 @@ static const struct text v1_texts[] = {
 	{"m", "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"},
 	{"p", "pids.current", "5\n"},
 	{"p", "pids.events", "max 6\n"},
+	{"b", "blkio.throttle.io_service_bytes_recursive",
+	 "8:16 Read 100\n8:16 Write 200\n8:16 Sync 300\n8:16 Discard 7\n8:16 Total 300\n"
+	 "8:0 Read 1\n8:0 Write 2\nTotal 303\n"},
+	{"b", "blkio.throttle.io_serviced_recursive",
+	 "8:16 Read 3\n8:16 Write 4\n8:0 Read 5\n8:0 Write 6\nTotal 18\n"},
 };
 
 static void write_text(struct fake *fake, const struct text *t, const char *text)
@@ -99,11 +104,11 @@ static void make_v1(struct fake *fake)
 		enum cgroup_tree tree;
 		const char *name;
 	} trees[] = {
-		{CGROUP_TREE_MEMORY, "m"},
-		{CGROUP_TREE_CPU, "c"},
-		{CGROUP_TREE_PIDS, "p"},
-		{CGROUP_TREE_CPUACCT, "a"},
+		{CGROUP_TREE_MEMORY, "m"},  {CGROUP_TREE_CPU, "c"}, {CGROUP_TREE_PIDS, "p"},
+		{CGROUP_TREE_CPUACCT, "a"}, {CGROUP_TREE_IO, "b"},
 	};
+
+	fake->layout.extra = CGROUP_HAS_IO;
 
 	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
 		char path[64];
@@ -148,8 +153,8 @@ static void check_common(const struct cgroup_stat *stat)
 
 #define V1_PARTS                                                                          \
 	(CGROUP_STAT_CPU | CGROUP_STAT_THROTTLE | CGROUP_STAT_MEMORY | CGROUP_STAT_PEAK | \
-	 CGROUP_STAT_SWAP | CGROUP_STAT_PIDS | CGROUP_STAT_OOM)
-#define V2_PARTS (V1_PARTS | CGROUP_STAT_IO | CGROUP_STAT_PSI)
+	 CGROUP_STAT_SWAP | CGROUP_STAT_PIDS | CGROUP_STAT_OOM | CGROUP_STAT_IO)
+#define V2_PARTS (V1_PARTS | CGROUP_STAT_PSI)
 
 static void leaf_stat__v2__every_part(void **state)
 {
@@ -187,6 +192,23 @@ static void leaf_stat__v1__every_part_it_has(void **state)
 	assert_int_equal(stat.pgpgin, 21);
 	assert_int_equal(stat.pgpgout, 22);
 	assert_int_equal(stat.pids_peak, 0);
+	assert_int_equal(stat.io_read_bytes, 101);
+	assert_int_equal(stat.io_write_bytes, 202);
+	assert_int_equal(stat.io_reads, 8);
+	assert_int_equal(stat.io_writes, 10);
+}
+
+/* A dyno that has not asked for it is not in the tree of the disks. */
+static void leaf_stat__v1_without_blkio__disks_are_not_told(void **state)
+{
+	struct fake *fake = *state;
+	struct cgroup_stat stat;
+
+	make_v1(fake);
+	fake->layout.extra = 0;
+	read_stat(fake, &stat);
+	assert_int_equal(stat.has, V1_PARTS & ~CGROUP_STAT_IO);
+	assert_int_equal(stat.io_reads, 0);
 }
 
 /* CPU time and pressure come from the tree without controllers. */
@@ -244,6 +266,7 @@ static void damage(struct fake *fake, const struct text *texts, size_t n)
 		{"pids.peak", 0},
 		{"pids.", CGROUP_STAT_PIDS},
 		{"io.stat", CGROUP_STAT_IO},
+		{"blkio.", CGROUP_STAT_IO},
 		{"io.pressure", CGROUP_STAT_PSI},
 		{"cpu.pressure", CGROUP_STAT_PSI},
 	};
@@ -414,6 +437,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		FAKE(leaf_stat__v2__every_part),
 		FAKE(leaf_stat__v1__every_part_it_has),
+		FAKE(leaf_stat__v1_without_blkio__disks_are_not_told),
 		FAKE(leaf_stat__hybrid__cpu_of_v2),
 		FAKE(leaf_stat__before_5_18__kernel_memory_is_summed),
 		FAKE(leaf_stat__v2_text_damaged__only_its_part_is_lost),
