@@ -78,7 +78,7 @@ struct launch {
 	const char *run_path;
 	bool rootless;
 	uint32_t base;
-	const struct cgroup_host *cgroups;
+	struct cgroup_host *cgroups;
 	const char *leaf_name;
 	bool require_limits;
 	int stdio[3];

@@ -324,6 +324,44 @@ void cgroup_host_open_layout(const struct cgroup_layout *layout, bool root, stru
 	*ret = host;
 }
 
+/* Our directory of one tree again, made anew where it is gone. Return: 0 or -errno. */
+static int mend_tree(struct cgroup_host *host, enum cgroup_tree tree, bool root)
+{
+	_cleanup_close_ int base =
+		openat(host->parent_fd[tree], "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct cgroup_host again = *host;
+	int r;
+
+	if (base < 0)
+		return -errno;
+	if (host->kind == CGROUP_V2) {
+		r = cgroup_prepare_v2(base, "", root, &again);
+	} else {
+		r = cgroup_open_parent(base, root);
+		again.parent_fd[tree] = r;
+		if (r >= 0 && tree == CGROUP_TREE_CPUSET)
+			cgroup_prepare_cpuset(base, r);
+	}
+	if (r < 0)
+		return r;
+	close_fdp(&host->parent_fd[tree]);
+	*host = again;
+	return 0;
+}
+
+int cgroup_host_mend(struct cgroup_host *host)
+{
+	const bool root = geteuid() == 0;
+
+	for (int t = 0; t < _CGROUP_TREE_MAX; t++) {
+		int r = host->parent_fd[t] < 0 ? 0 : mend_tree(host, (enum cgroup_tree)t, root);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 void cgroup_host_done(struct cgroup_host *host)
 {
 	if (!host || host->kind == CGROUP_NONE)

@@ -200,6 +200,7 @@ void cgroup_host_done(struct cgroup_host *host);
 
 /**
  * cgroup_leaf_create() - a fresh leaf with its limits, ready to be joined.
+ * @host: its directories are opened anew where they were cleared away meanwhile
  * @name: one path component; an empty group of that name that was left behind is replaced
  * @limits: NULL: none
  * @ret: cgroup_leaf_done() closes it, cgroup_leaf_remove() removes the group
@@ -208,7 +209,7 @@ void cgroup_host_done(struct cgroup_host *host);
  * Return: 0 or -errno; nothing is left behind on failure.
  * Errors: ERR_CGROUP: -EBUSY (a live group of that name), -EINVAL (the name), -errno.
  */
-int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
+int cgroup_leaf_create(struct cgroup_host *host, const char *name,
 		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
 		       struct dyno_err *err);
 

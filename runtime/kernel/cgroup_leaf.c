@@ -21,6 +21,10 @@
  * tool's and one to spare. */
 #define REMOVE_DEPTH 4
 
+/* Tries to make a leaf whose parent is being cleared away. Source: own choice; one is what a single
+ * clearer can cost */
+#define MAKE_AGAIN_MAX 5
+
 /* First and longest pause between tries to remove. Source: measured, an exit ends within 1 ms. */
 #define REMOVE_PAUSE_MIN_NS 200000L
 #define REMOVE_PAUSE_MAX_NS 10000000L
@@ -176,11 +180,17 @@ static int make_once(const struct cgroup_host *host, const char *name, int *ret_
 	return 0;
 }
 
-static int make_leaf(const struct cgroup_host *host, const char *name, struct dyno_err *err)
+static int make_leaf(struct cgroup_host *host, const char *name, struct dyno_err *err)
 {
 	int tree = 0;
 	int r = make_once(host, name, &tree);
 
+	/* Nothing can be made in a directory that somebody has just cleared away. */
+	for (int i = 0; i < MAKE_AGAIN_MAX && r == -ENOENT; i++) {
+		r = cgroup_host_mend(host);
+		if (r == 0)
+			r = make_once(host, name, &tree);
+	}
 	if (r == 0)
 		return 0;
 	(void)err_set(err, ERR_CGROUP, -r, "make %s/%s in the %s tree", CGROUP_PARENT, name,
@@ -212,7 +222,7 @@ int cgroup_leaf_open(const struct cgroup_host *host, const char *name, struct cg
 	return 0;
 }
 
-int cgroup_leaf_create(const struct cgroup_host *host, const char *name,
+int cgroup_leaf_create(struct cgroup_host *host, const char *name,
 		       const struct cgroup_limits *limits, struct cgroup_leaf *ret,
 		       struct dyno_err *err)
 {

@@ -47,6 +47,13 @@ int cgroup_open_v2(const struct cgroup_layout *layout, bool root, struct cgroup_
  */
 int cgroup_prepare_v2(int base_fd, const char *where, bool root, struct cgroup_host *host);
 
+/**
+ * cgroup_host_mend() - open our directories anew, after one of them was removed: they are empty
+ * between the last leaf of one start and the first of another, and anybody may clear them away.
+ * Return: 0 or -errno.
+ */
+int cgroup_host_mend(struct cgroup_host *host);
+
 /* The default weight of a group and what it is on v1. Source: cgroup-v2.rst, cpu.weight. */
 #define CGROUP_WEIGHT_DEFAULT 100U
 #define CGROUP_SHARES_DEFAULT 1024U

@@ -982,6 +982,40 @@ static void real_leaf__join_kill_remove__nothing_left(void **state)
 					 -1);
 }
 
+/* Between the last leaf of one dyno and the first of another the directories are empty, and whoever
+ * clears them away is none of ours. */
+static void real_leaf__parents_cleared_away__made_anew(void **state)
+{
+	struct real *real = *state;
+	struct cgroup_layout layout = {0};
+	_cleanup_cgroup_leaf_ struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+	struct cgroup_host host;
+	struct dyno_err err = {0};
+	char own[512];
+
+	SKIP_UNLESS(real->host.parent_fd[CGROUP_TREE_PIDS] >= 0, "no pids tree of version 1");
+	/* A tree of our own within the tree, which nobody else clears away. */
+	assert_int_equal(cgroup_leaf_create(&real->host, real->name, NULL, &leaf, &err), 0);
+	cgroup_leaf_done(&leaf);
+	(void)str_fmt(own, sizeof(own), "%s/pids/dyno/%s", CGROUP_ROOT, real->name);
+	(void)str_fmt(layout.mount[CGROUP_TREE_PIDS], sizeof(layout.mount[0]), "%s", own);
+	cgroup_host_open_layout(&layout, true, &host);
+	assert_int_equal(host.controllers, CGROUP_HAS_PIDS);
+
+	(void)str_fmt(own + strlen(own), sizeof(own) - strlen(own), "/dyno");
+	assert_int_equal(rmdir(own), 0);
+	assert_int_equal(cgroup_leaf_create(&host, "a.1", NULL, &leaf, &err), 0);
+	assert_int_equal(cgroup_leaf_empty(&host, "a.1"), 1);
+	assert_int_equal(cgroup_leaf_remove(&host, "a.1"), 0);
+	assert_int_equal(rmdir(own), 0); /* that it is there again */
+
+	/* Where even the tree is gone there is an end to it. */
+	assert_int_equal(cgroup_leaf_remove(&real->host, real->name), 0);
+	assert_int_equal(cgroup_leaf_create(&host, "a.1", NULL, &leaf, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, "make dyno/a.1 in the pids tree"));
+	cgroup_host_done(&host);
+}
+
 static int fork_many(void)
 {
 	for (int i = 0; i < 64; i++) {
@@ -1118,6 +1152,7 @@ int main(void)
 		FAKE(each_leaf__suffix_and_two_trees__each_once),
 		FAKE(leaf_remove__groups_below__removed_too),
 		REAL(real_leaf__join_kill_remove__nothing_left),
+		REAL(real_leaf__parents_cleared_away__made_anew),
 		REAL(real_leaf__more_processes_than_the_limit__eagain),
 		REAL(real_leaf__more_memory_than_the_hard_mark__counted),
 		REAL(real_leaf__wrong_limit__error_and_nothing_left),

@@ -506,7 +506,7 @@ static pid_t spawn_inhabitant(const struct cgroup_leaf *leaf, int place_fd)
 	return pid; /* the other end stays open for life */
 }
 
-static void be_monitor(struct fixture *f, const struct cgroup_host *cgroups, int report_fd)
+static void be_monitor(struct fixture *f, struct cgroup_host *cgroups, int report_fd)
 {
 	struct dyno_facts facts = make_facts("app", "web.1", "up");
 	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
@@ -541,7 +541,7 @@ static bool is_alive(pid_t pid)
 }
 
 /* Starts a monitor with one process, kills it, and lets @bury come at once. */
-static void kill_monitor(struct fixture *f, const struct cgroup_host *cgroups)
+static void kill_monitor(struct fixture *f, struct cgroup_host *cgroups)
 {
 	int fds[2], init_pid;
 	uint64_t began;
