@@ -333,6 +333,7 @@ struct dyno_run_opts {
  * @app, @dyno: the names used
  * @port: $PORT
  * @up_ms: from launch to end
+ * @detail: more than @reason says, in words; "" for nothing
  */
 struct dyno_outcome {
 	int exit_code;
@@ -342,6 +343,7 @@ struct dyno_outcome {
 	char dyno[64];
 	uint16_t port;
 	uint64_t up_ms;
+	char detail[512];
 };
 
 /**

@@ -199,3 +199,17 @@ int value_scratch(const char *s, void *field, struct dyno_err *err)
 	*(struct value_scratch *)field = scratch;
 	return 0;
 }
+
+int value_lines(const char *s, void *field, struct dyno_err *err)
+{
+	struct value_lines lines = {.n = UINT64_MAX, .set = true};
+	int r;
+
+	if (!str_eq(s, "all") && num_parse_u64(s, UINT64_MAX - 1, &lines.n) < 0) {
+		r = err_set(err, ERR_USAGE, 0, "\"%s\" is no number of lines", s);
+		err_hint(err, "0 or more, or all");
+		return r;
+	}
+	*(struct value_lines *)field = lines;
+	return 0;
+}

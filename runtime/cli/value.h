@@ -54,4 +54,17 @@ struct value_scratch {
  * @field: struct value_scratch; the signature is that of struct opt's parse */
 int value_scratch(const char *s, void *field, struct dyno_err *err);
 
+/**
+ * struct value_lines - how many of the last lines.
+ * @n: UINT64_MAX: all
+ * @set: asked for
+ */
+struct value_lines {
+	uint64_t n;
+	bool set;
+};
+
+/** value_lines() - 0 or more, or "all". @field: struct value_lines */
+int value_lines(const char *s, void *field, struct dyno_err *err);
+
 #endif

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,6 +35,7 @@
 struct events_options {
 	struct cli_common common;
 	struct target_ask ask;
+	struct value_lines lines;
 	uint64_t since_us;
 	bool follow;
 };
@@ -45,6 +47,13 @@ static const struct opt options[] = {
 	 .kind = OPT_FLAG,
 	 .offset = OPT_FIELD(struct events_options, follow, bool),
 	 .help = "go on with what happens, until ^C"},
+	{.name = "num",
+	 .letter = 'n',
+	 .kind = OPT_PARSED,
+	 .offset = OPT_FIELD(struct events_options, lines, struct value_lines),
+	 .arg = "N",
+	 .help = "the last N events, or all (all)",
+	 .parse = value_lines},
 	{.name = "since",
 	 .kind = OPT_PARSED,
 	 .offset = OPT_FIELD(struct events_options, since_us, uint64_t),
@@ -53,6 +62,8 @@ static const struct opt options[] = {
 	 .parse = value_since},
 	CLI_OPTION_JSON("the lines of dyno-events(7)"),
 };
+
+struct tail;
 
 /**
  * struct source - one dyno.
@@ -81,6 +92,7 @@ struct source {
  * @pattern: see dyno_each()
  * @sources, @n, @cap: in the call's arena, by address, since connections refer to them
  * @read_disk: something in this round is told by the disk
+ * @tail: only the last of the past is to be printed, and these are kept; NULL: all of it
  */
 struct follow {
 	struct cli *cli;
@@ -93,6 +105,7 @@ struct follow {
 	size_t n;
 	size_t cap;
 	bool read_disk;
+	struct tail *tail;
 };
 
 /* First event of a connection: how things stand, which is no news. Source: dyno-events(7) */
@@ -188,6 +201,62 @@ static bool fence_has(struct source *s, const char *json)
 	return false;
 }
 
+/* ---- the last ones of the past ----------------------------------------------------------------*/
+
+/**
+ * struct tail - the last @max lines of those that were offered.
+ * @items, @n, @cap: they, as strings of the heap
+ * @first: the oldest of them, once there are @max
+ */
+struct tail {
+	char **items;
+	size_t n;
+	size_t cap;
+	size_t first;
+	uint64_t max;
+};
+
+static void tail_done(struct tail *tail)
+{
+	for (size_t i = 0; i < tail->n; i++)
+		free(tail->items[i]);
+	free((void *)tail->items);
+}
+
+static int tail_grow(struct tail *tail)
+{
+	size_t cap = tail->cap ? 2 * tail->cap : 64;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it holds pointers */
+	char **items = reallocarray((void *)tail->items, cap, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	tail->items = items;
+	tail->cap = cap;
+	return 0;
+}
+
+static int tail_keep(struct tail *tail, const char *line)
+{
+	char *copy;
+
+	if (tail->max == 0)
+		return 0;
+	if (tail->n < tail->max && tail->n == tail->cap && tail_grow(tail) < 0)
+		return -ENOMEM;
+	copy = strdup(line);
+	if (!copy)
+		return -ENOMEM;
+	if (tail->n < tail->max) {
+		tail->items[tail->n++] = copy;
+		return 0;
+	}
+	free(tail->items[tail->first]);
+	tail->items[tail->first] = copy;
+	tail->first = (tail->first + 1) % tail->n;
+	return 0;
+}
+
 /* What dyno_events() tells. */
 static int on_past(void *data, const char *json)
 {
@@ -208,7 +277,27 @@ static int on_past(void *data, const char *json)
 	if (strcmp(e.time, f->since) < 0 || strcmp(e.time, s->mark) <= 0)
 		return 0;
 	str_fmt(s->last, sizeof(s->last), "%s", e.time);
+	if (f->tail)
+		return tail_keep(f->tail, json) < 0 ? no_memory(f) : 0;
 	return print(f, json, &e);
+}
+
+/* The past has been read: what is kept of it is printed, and from now on everything is. */
+static int print_tail(struct follow *f)
+{
+	struct tail *tail = f->tail;
+	int r = 0;
+
+	f->tail = NULL;
+	for (size_t i = 0; tail && r == 0 && i < tail->n; i++) {
+		const char *json = tail->items[(tail->first + i) % tail->n];
+		_cleanup_event_ struct event e;
+
+		r = event_parse(json, &e);
+		if (r == 0)
+			r = print(f, json, &e);
+	}
+	return r;
 }
 
 /* What a monitor tells. */
@@ -269,7 +358,7 @@ static int look(struct follow *f)
 	r = dyno_each(f->host, f->pattern, DYNO_EACH_ENDED, on_dyno, f, f->err);
 	if (r >= 0 && f->read_disk)
 		r = dyno_events(f->host, f->pattern, on_past, f, f->err);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : print_tail(f);
 }
 
 static int follow(struct follow *f)
@@ -302,7 +391,8 @@ static int events_main(struct cli *cli, struct dyno_err *err)
 {
 	const struct events_options *o = cli->options;
 	_cleanup_host_ struct dyno_host *host = NULL;
-	struct follow f = {.cli = cli, .err = err};
+	_cleanup_(tail_done) struct tail tail = {.max = o->lines.n};
+	struct follow f = {.cli = cli, .err = err, .tail = o->lines.set ? &tail : NULL};
 	int r = target_pattern(cli, &o->ask, cli->operands.n ? cli->operands.items[0] : NULL,
 			       &f.pattern, err);
 
@@ -318,6 +408,8 @@ static int events_main(struct cli *cli, struct dyno_err *err)
 		r = follow(&f);
 	else
 		r = dyno_events(host, f.pattern, on_past, &f, err);
+	if (r >= 0)
+		r = print_tail(&f);
 	watch_done(&f.watch);
 	return r < 0 ? r : 0;
 }

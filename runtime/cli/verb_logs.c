@@ -32,16 +32,11 @@
 /* Somebody has left, or reads no more: no failure. */
 #define LEFT 1
 
-struct lines {
-	uint64_t n;
-	bool set;
-};
-
 struct logs_options {
 	struct cli_common common;
 	struct target_ask ask;
 	bool follow;
-	struct lines lines;
+	struct value_lines lines;
 	uint64_t since_us;
 	struct opt_list ps;
 	enum { SOURCE_ANY, SOURCE_APP, SOURCE_HEROKU } source;
@@ -50,20 +45,6 @@ struct logs_options {
 };
 
 static const char *const sources[] = {"all", "app", "heroku", NULL};
-
-static int parse_lines(const char *value, void *field, struct dyno_err *err)
-{
-	struct lines lines = {.n = DYNO_LOG_ALL, .set = true};
-	int r;
-
-	if (!str_eq(value, "all") && num_parse_u64(value, DYNO_LOG_ALL - 1, &lines.n) < 0) {
-		r = err_set(err, ERR_USAGE, 0, "\"%s\" is no number of lines", value);
-		err_hint(err, "0 or more, or all");
-		return r;
-	}
-	*(struct lines *)field = lines;
-	return 0;
-}
 
 static const struct opt options[] = {
 	TARGET_OPTION_APP(struct logs_options),
@@ -75,10 +56,10 @@ static const struct opt options[] = {
 	{.name = "num",
 	 .letter = 'n',
 	 .kind = OPT_PARSED,
-	 .offset = OPT_FIELD(struct logs_options, lines, struct lines),
+	 .offset = OPT_FIELD(struct logs_options, lines, struct value_lines),
 	 .arg = "N",
 	 .help = "the last N lines, or all (100)",
-	 .parse = parse_lines},
+	 .parse = value_lines},
 	{.name = "since",
 	 .kind = OPT_PARSED,
 	 .offset = OPT_FIELD(struct logs_options, since_us, uint64_t),

@@ -206,6 +206,7 @@ static void json_outcome(struct sbuf *b, const struct dyno_outcome *out,
 	else
 		json_unknown(b, "signal");
 	json_str(b, "reason", out->reason);
+	json_str(b, "detail", out->detail[0] ? out->detail : NULL);
 	if (out->port)
 		json_u64(b, "port", out->port);
 	else

@@ -428,7 +428,6 @@ static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 {
 	if (reason == SUP_BY_TIME_LIMIT)
 		slot->exit_code = STATUS_TIME_LIMIT;
-	str_fmt(m->detail, sizeof(m->detail), "%s", slot->oom.text);
 	tell_end(m, slot, reason);
 	m->have_last = true;
 	m->last = (struct dyno_outcome){
@@ -438,6 +437,7 @@ static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 		.port = slot->gen.port,
 		.up_ms = slot->started ? slot->up_ms : 0,
 	};
+	str_fmt(m->last.detail, sizeof(m->last.detail), "%s", slot->oom.text);
 }
 
 /* The first launch's failure is the starter's answer; the slot must still have it. */

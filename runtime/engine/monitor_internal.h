@@ -126,7 +126,6 @@ struct monitor_metrics {
  * @last: of the last end
  * @dirty: state.json is no longer true
  * @recorded, @recorded_state, @recorded_gen, @recorded_manifest: the newest exit record
- * @detail: of @last, more than its reason; "" for nothing
  * @scratch_warned: the last warning about where writes go
  * @told_refusal: that the kernel refuses a limit was said
  * @cause: of the last failed health check
@@ -149,7 +148,6 @@ struct monitor {
 	struct dyno_outcome last;
 	bool have_last;
 	bool told_refusal;
-	char detail[512];
 	bool recorded;
 	enum sup_state recorded_state;
 	uint32_t recorded_gen;

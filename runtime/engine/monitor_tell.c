@@ -248,7 +248,7 @@ void tell_facts(struct monitor *m, struct dyno_facts *ret)
 			 .exit_code = m->have_last ? m->last.exit_code : -1,
 			 .signal = m->have_last ? m->last.signal : 0,
 			 .reason = m->have_last ? m->last.reason : NULL,
-			 .detail = m->have_last && m->detail[0] ? m->detail : NULL,
+			 .detail = m->have_last && m->last.detail[0] ? m->last.detail : NULL,
 			 .next_try_us = time_of(m->sup.backoff_at_ms),
 			 .slug = m->app->opts->slug,
 			 .command = m->app->command.text},

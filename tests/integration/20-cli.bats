@@ -254,7 +254,7 @@ offers() {
 	[ "$output" = out ]
 	output=${stderr_lines[-1]}
 	json '.schema == 1 and .outcome.app == "shop" and .outcome.dyno == "one.7"'
-	json '.outcome.exit_code == 3 and .outcome.signal == null and .outcome.reason == "exit"'
+	json '.outcome.exit_code == 3 and .outcome.signal == null and .outcome.reason == "exit" and .outcome.detail == null'
 	json '.outcome.timing | length > 3 and all(.[]; .phase and .at_us >= .step_us)'
 	run -3 --separate-stderr dyno run -qv --timing "$(slug shapes)" 'exit 3'
 	assert_line ''

@@ -377,6 +377,27 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 	run -0 dyno events --since 2999-01-01
 	[ -z "$output" ] || lib_seen "none of then"
 	fails 2 usage events --since yesterday
+	# the last ones are the end of them all
+	run -0 dyno events --json
+	all=$output
+	run -0 dyno events --json -n 3
+	[ "$output" = "$(tail -n 3 <<<"$all")" ] || lib_seen "the last three"
+	run -0 dyno events --json --num all
+	[ "$output" = "$all" ] || lib_seen "all of them"
+	run -0 dyno events -n 0
+	[ -z "$output" ] || lib_seen "none"
+	fails 2 usage events -n -1
+	# with -f they come first, and are not the last word
+	(exec 3>&- && exec "${user[@]}" "$DYNO" events -f -n 2 --json >"$BATS_TEST_TMPDIR/tail") &
+	follower=$!
+	wait_for 20 test -s "$BATS_TEST_TMPDIR/tail"
+	begin_sleepers shop
+	told() { [ "$(wc -l <"$BATS_TEST_TMPDIR/tail")" -gt 2 ]; }
+	wait_for 20 told
+	kill "$follower"
+	wait "$follower" || :
+	[ "$(head -n 2 "$BATS_TEST_TMPDIR/tail")" = "$(tail -n 2 <<<"$all")" ] ||
+		fail "$(cat "$BATS_TEST_TMPDIR/tail")"
 }
 
 @test "events -f goes on, misses none of a new dyno and tells none twice; ^C ends it well" {

@@ -145,11 +145,14 @@ EOF2
 }
 
 @test "policy hard: the quota is the kernel's limit, and there is no R14 (C0.3, C11.2)" {
-	begin --memory 48M --memory-policy hard --shm-size 16M "$(app hard)" "exec $(hold 60)"
+	begin --json --memory 48M --memory-policy hard --shm-size 16M "$(app hard)" "exec $(hold 60)"
 	finish 137
 	[ "$(grep -c 'Error R14' "$err")" = 0 ] || fail "$(cat "$err")"
 	[ "$(grep -c 'Error R15' "$err")" = 1 ] || fail "$(cat "$err")"
 	grep -q "the dyno's own limit of 48 MB" "$err" || fail "$(cat "$err")"
+	# whoever reads the outcome alone learns it too
+	tail -n 1 "$err" | jq -e '.outcome.reason == "oom" and
+		(.outcome.detail | contains("own limit of 48 MB"))' >/dev/null || fail "$(cat "$err")"
 	run -125 --separate-stderr dyno run --memory 48M --memory-hard 96M --memory-policy hard \
 		"$(app hard)" true
 	[[ $stderr == *"contradict each other"* ]] || lib_seen "expected a contradiction"

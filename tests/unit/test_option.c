@@ -497,6 +497,36 @@ static void value_fd_and_count__numbers__are_in_range_or_refused(void **state)
 	}
 }
 
+static void value_lines__numbers_and_all__are_read_or_refused(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t n;
+		bool set; /* false: refused */
+	} cases[] = {
+		{"0", 0, true},
+		{"100", 100, true},
+		{"all", UINT64_MAX, true},
+		{"18446744073709551614", UINT64_MAX - 1, true},
+		{"18446744073709551615", 0, false},
+		{"All", 0, false},
+		{"-1", 0, false},
+		{"", 0, false},
+		{"5 ", 0, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct value_lines lines = {0};
+		struct dyno_err err;
+
+		assert_int_equal(value_lines(cases[i].text, &lines, &err),
+				 cases[i].set ? 0 : -EINVAL);
+		assert_int_equal(lines.set, cases[i].set);
+		assert_int_equal(lines.n, cases[i].n);
+	}
+}
+
 static void value_bool__words__are_read_in_any_case(void **state)
 {
 	static const struct {
@@ -902,6 +932,7 @@ int main(void)
 		cmocka_unit_test(opt_at__shared_own_and_common__each_once_in_this_order),
 		cmocka_unit_test(opt_is_set__each_source__counts),
 		cmocka_unit_test(value_scratch__texts__give_place_and_limits),
+		cmocka_unit_test(value_lines__numbers_and_all__are_read_or_refused),
 		cmocka_unit_test(value_fd_and_count__numbers__are_in_range_or_refused),
 		cmocka_unit_test(value_bool__words__are_read_in_any_case),
 		cmocka_unit_test(nearest_distance__pairs__count_edits),
