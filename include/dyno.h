@@ -187,6 +187,13 @@ int dyno_gc(struct dyno_host *host, dyno_gc_fn fn, void *data, struct dyno_err *
 enum dyno_network { DYNO_NET_HOST, DYNO_NET_NONE };
 enum dyno_scratch { DYNO_SCRATCH_AUTO, DYNO_SCRATCH_TMPFS, DYNO_SCRATCH_DISK };
 
+/** enum dyno_tty - whether a command has a terminal of its own: a pseudo terminal inside the dyno. */
+enum dyno_tty {
+	DYNO_TTY_NONE, /* the streams given are its own */
+	DYNO_TTY_AUTO, /* where it runs once, and its input and output are terminals */
+	DYNO_TTY_ALWAYS,
+};
+
 #define DYNO_SCRATCH_NO_LIMIT ((uint64_t)INT64_MAX)
 
 #define DYNO_TIMING_MAX	      64
@@ -249,7 +256,14 @@ struct dyno_timing {
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
  *       from starting to up"; may be NULL
- * @data: for @log
+ * @tty: a terminal in place of the descriptors 0 to 2; with DYNO_TTY_AUTO 2 stays where it is none.  Its
+ *       size is that of 0 to 2 at the beginning, TERM the caller's
+ * @terminal: called once where there is one, as soon as the command runs: @master is its other end,
+ *       the callee's to serve and to close.  Return: a descriptor, borrowed until dyno_run() returns,
+ *       that is readable when nobody serves it any more, which is the loss of the client; -errno:
+ *       nobody does
+ * @terminal_lost: called when that is so, before the dyno has ended; may be NULL
+ * @data: for @log, @terminal and @terminal_lost
  * @timing: filled when not NULL
  */
 struct dyno_run_opts {
@@ -320,6 +334,9 @@ struct dyno_run_opts {
 	int log_metrics;
 	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
+	enum dyno_tty tty;
+	int (*terminal)(void *data, int master);
+	void (*terminal_lost)(void *data);
 	void *data;
 	struct dyno_timing *timing;
 };
@@ -348,8 +365,8 @@ struct dyno_outcome {
 
 /**
  * dyno_run() - launch one dyno in the foreground and wait for its end.  Signals of the caller are
- * taken over by a signalfd for that time: INT, QUIT, HUP, USR1, USR2, WINCH are passed on, TERM
- * stops the dyno.
+ * taken over by a signalfd for that time: INT, QUIT, HUP, USR1, USR2 are passed on, and WINCH where it
+ * has no terminal of its own; TERM stops the dyno.
  * Return: 0 when the command ran (its status is in @ret), -errno when it could not be started.
  */
 int dyno_run(struct dyno_host *host, const struct dyno_run_opts *opts, struct dyno_outcome *ret,
@@ -641,6 +658,7 @@ int dyno_restart(struct dyno *dyno, struct dyno_err *err);
  * @argv_mode: they are an argv instead: no shell, no profile
  * @env: "K=V", in place of the dyno's variables of the same names
  * @stdio: descriptors for its standard streams, borrowed; NULL: 0 to 2
+ * @tty: a terminal in their place, as of struct dyno_run_opts: see dyno_exec_terminal()
  */
 struct dyno_exec_opts {
 	const char *const *operands;
@@ -649,6 +667,7 @@ struct dyno_exec_opts {
 	const char *const *env;
 	size_t n_env;
 	const int *stdio;
+	enum dyno_tty tty;
 };
 
 /* A process that was put into a dyno. */
@@ -658,11 +677,18 @@ struct dyno_exec;
  * dyno_exec_start() - put a process into a dyno, confined as the app's own are.  It is the
  * monitor's child: it ends with the dyno, not with the caller.
  * @ret: to be freed; @dyno must outlive it
- * Return: 0, before its command is executed; -errno. Errors: "dyno.not-found": it has ended, is
- * being stopped or waits for a restart; those of its words
+ * Return: 0, before its command is executed, or with a terminal just then; -errno. Errors:
+ * "dyno.not-found": it has ended, is being stopped or waits for a restart; those of its words
  */
 int dyno_exec_start(struct dyno *dyno, const struct dyno_exec_opts *opts, struct dyno_exec **ret,
 		    struct dyno_err *err);
+
+/**
+ * dyno_exec_terminal() - the master of its terminal, the caller's to serve and to close: once that is
+ * closed the terminal has hung up.  Its window is resized by TIOCSWINSZ.
+ * Return: a descriptor, handed out once; -EBADF: it has none.
+ */
+int dyno_exec_terminal(struct dyno_exec *exec);
 
 /** dyno_exec_fd() - readable when dyno_exec_result() may have an answer; belongs to @exec. */
 int dyno_exec_fd(const struct dyno_exec *exec);

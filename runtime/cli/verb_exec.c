@@ -9,21 +9,36 @@
 #include "base/fd.h"
 #include "cli/cli.h"
 #include "cli/target.h"
+#include "cli/terminal.h"
 
 struct exec_options {
 	struct cli_common common;
 	struct target_ask ask;
 	struct opt_list env;
+	bool tty;
+	bool no_tty;
 };
+
+#define AT(member, type) OPT_FIELD(struct exec_options, member, type)
 
 static const struct opt options[] = {
 	TARGET_OPTION_APP(struct exec_options),
 	{.name = "env",
 	 .letter = 'e',
 	 .kind = OPT_LIST,
-	 .offset = OPT_FIELD(struct exec_options, env, struct opt_list),
+	 .offset = AT(env, struct opt_list),
 	 .arg = "K=V",
 	 .help = "a variable for this command; may be repeated"},
+	{.name = "tty",
+	 .letter = 't',
+	 .kind = OPT_FLAG,
+	 .offset = AT(tty, bool),
+	 .help = "a terminal of its own (on a terminal)"},
+	{.name = "no-tty",
+	 .letter = 'T',
+	 .kind = OPT_FLAG,
+	 .offset = AT(no_tty, bool),
+	 .help = "none: the command has the streams as they are"},
 };
 
 static inline void dyno_closep(struct dyno **dyno)
@@ -92,11 +107,13 @@ static int pass_signal(struct dyno_exec *exec, int signal_fd, struct dyno_err *e
 }
 
 /* Return: its status, or -errno. */
-static int wait_for_end(struct dyno_exec *exec, int signal_fd, struct dyno_err *err)
+static int wait_for_end(struct dyno_exec *exec, int signal_fd, const struct terminal *terminal,
+			struct dyno_err *err)
 {
 	struct pollfd fds[] = {
 		{.fd = dyno_exec_fd(exec), .events = POLLIN},
 		{.fd = signal_fd, .events = POLLIN},
+		{.fd = terminal->pidfd, .events = POLLIN},
 	};
 	struct dyno_err ignored;
 	int status = 0, r;
@@ -109,12 +126,32 @@ static int wait_for_end(struct dyno_exec *exec, int signal_fd, struct dyno_err *
 			return err_set(err, ERR_IO, errno, "wait for the command");
 		if (fds[1].revents)
 			(void)pass_signal(exec, signal_fd, &ignored); /* its end is told next */
+		if (fds[2].revents) {
+			terminal_restore(
+				terminal); /* a pump that was killed; the terminal hung up */
+			fds[2].fd = -1;
+		}
 	}
+}
+
+/* The pump alone has the master: who closes that, by whatever end, hangs up. */
+static int serve_terminal(struct dyno_exec *exec, struct terminal *terminal, struct dyno_err *err)
+{
+	_cleanup_close_ int master = dyno_exec_terminal(exec);
+	const struct terminal_io io = {
+		.stream_fd = master,
+		.keep_fd = -EBADF,
+		.resize = terminal_resize,
+		.data = &master,
+	};
+
+	return master < 0 ? 0 : terminal_start(terminal, &io, err);
 }
 
 static int run(struct dyno *dyno, const struct dyno_exec_opts *opts, struct dyno_err *err)
 {
 	_cleanup_(dyno_exec_freep) struct dyno_exec *exec = NULL;
+	struct terminal terminal = TERMINAL_INIT;
 	_cleanup_close_ int signal_fd = -EBADF;
 	sigset_t mask;
 	int r = take_signals(&mask, &signal_fd, err);
@@ -122,7 +159,10 @@ static int run(struct dyno *dyno, const struct dyno_exec_opts *opts, struct dyno
 	if (r == 0)
 		r = dyno_exec_start(dyno, opts, &exec, err);
 	if (r == 0)
-		r = wait_for_end(exec, signal_fd, err);
+		r = serve_terminal(exec, &terminal, err);
+	if (r == 0)
+		r = wait_for_end(exec, signal_fd, &terminal, err);
+	(void)terminal_finish(&terminal); /* the status is the command's, however that went */
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL); /* the mask of a moment ago */
 	return r;
 }
@@ -136,6 +176,9 @@ static int exec_main(struct cli *cli, struct dyno_err *err)
 	struct target *target;
 	int r = take_operands(&cli->operands, &opts, err);
 
+	if (r == 0 && o->tty && o->no_tty)
+		r = err_set(err, ERR_USAGE, 0, "exec: --tty and --no-tty exclude each other");
+	opts.tty = o->tty ? DYNO_TTY_ALWAYS : o->no_tty ? DYNO_TTY_NONE : DYNO_TTY_AUTO;
 	if (r == 0)
 		r = cli_host_open(cli, &host, err);
 	if (r < 0)

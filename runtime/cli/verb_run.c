@@ -5,15 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/timetext.h"
 #include "cli/cli.h"
 #include "cli/detached.h"
 #include "cli/dyno_options.h"
 #include "cli/handover.h"
+#include "cli/terminal.h"
 
 struct run_options {
 	struct dyno_options dyno;
+	bool tty;
+	bool no_tty;
 	bool verbose;
 	bool timing;
 };
@@ -21,6 +25,16 @@ struct run_options {
 #define AT(member, type) OPT_FIELD(struct run_options, member, type)
 
 static const struct opt options[] = {
+	{.name = "tty",
+	 .letter = 't',
+	 .kind = OPT_FLAG,
+	 .offset = AT(tty, bool),
+	 .help = "a terminal of its own (a one-off on a terminal)"},
+	{.name = "no-tty",
+	 .letter = 'T',
+	 .kind = OPT_FLAG,
+	 .offset = AT(no_tty, bool),
+	 .help = "none: the command has the streams as they are"},
 	{.name = "time-limit",
 	 .kind = OPT_DURATION,
 	 .offset = AT(dyno.run.time_limit_ms, uint64_t),
@@ -56,6 +70,7 @@ static const struct opt options[] = {
 /* What a platform line needs to know; filled when the first one comes. */
 struct run_log {
 	struct cli *cli;
+	struct terminal terminal;
 	bool quiet;
 	bool asked;
 	bool is_tty;
@@ -97,8 +112,37 @@ static void log_line(void *data, const char *source, const char *dyno, const cha
 		sbuf_addf(&b, "%s %s: ", time, tag);
 	}
 	output_add_line(&b, text);
-	sbuf_addc(&b, '\n');
+	/* While the terminal is raw a newline alone stays in its column. */
+	sbuf_adds(&b, terminal_is_started(&log->terminal) ? "\r\n" : "\n");
 	output_stderr(&b);
+}
+
+static int serve_terminal(void *data, int master)
+{
+	struct run_log *log = data;
+	struct terminal_io io = {
+		.stream_fd = master,
+		.keep_fd = -EBADF,
+		.resize = terminal_resize,
+		.data = &master,
+	};
+	struct dyno_err err;
+	int r;
+
+	progress_clear(&log->cli->progress);
+	r = terminal_start(&log->terminal, &io, &err);
+	close_fdp(&master); /* it is the pump's alone: who kills that hangs up */
+	if (r == 0)
+		return log->terminal.pidfd;
+	cli_error(log->cli, &err);
+	return r;
+}
+
+static void lose_terminal(void *data)
+{
+	const struct run_log *log = data;
+
+	terminal_restore(&log->terminal);
 }
 
 /* The words after SLUG: after "--" they are an argv, else a type or a command line for the shell. */
@@ -242,6 +286,10 @@ static int check_way(const struct run_options *o, struct dyno_err *err)
 		detached = "--cycle";
 	if (o->dyno.pidfd_socket)
 		detached = "--pidfd-socket";
+	if (o->tty && o->no_tty)
+		return err_set(err, ERR_USAGE, 0, "run: --tty and --no-tty exclude each other");
+	if (o->tty)
+		attached = "--tty";
 	if (o->dyno.detach && attached)
 		return err_set(err, ERR_USAGE, 0, "run: %s does not go with --detach", attached);
 	if (!o->dyno.detach && detached)
@@ -271,15 +319,23 @@ static int run_with_pid_file(struct dyno_host *host, const struct run_options *o
 static int run_attached(struct cli *cli, struct dyno_host *host, struct run_options *o,
 			struct dyno_err *err)
 {
-	struct run_log log = {.cli = cli, .quiet = o->dyno.quiet};
+	struct run_log log = {
+		.cli = cli,
+		.quiet = o->dyno.quiet,
+		.terminal = TERMINAL_INIT,
+	};
 	struct dyno_timing timing = {0};
 	struct dyno_outcome out = {0};
 	int r;
 
 	o->dyno.run.log = log_line;
+	o->dyno.run.tty = o->tty ? DYNO_TTY_ALWAYS : o->no_tty ? DYNO_TTY_NONE : DYNO_TTY_AUTO;
+	o->dyno.run.terminal = serve_terminal;
+	o->dyno.run.terminal_lost = lose_terminal;
 	o->dyno.run.data = &log;
 	o->dyno.run.timing = o->timing ? &timing : NULL;
 	r = run_with_pid_file(host, o, &out, err);
+	(void)terminal_finish(&log.terminal); /* its loss was the dyno's to hear of */
 	if (r < 0)
 		return r;
 

@@ -41,8 +41,7 @@ static int step_own_ids(struct launch *l, struct dyno_err *err)
 	return userns_map_self(l->host_proc_fd, l->spec->process.uid, l->euid, l->egid, err);
 }
 
-/* A message to the monitor that carries a descriptor. */
-static int send_fd(const struct launch *l, const struct init_msg *msg, int fd, struct dyno_err *err)
+int child_send_fd(const struct launch *l, const struct init_msg *msg, int fd, struct dyno_err *err)
 {
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg)};
 	union {
@@ -75,7 +74,7 @@ static int step_listen_socket(struct launch *l, struct dyno_err *err)
 	r = listen_probe_open(&fd);
 	if (r < 0)
 		return err_set(err, ERR_LAUNCH, -r, "open a socket that lists listeners");
-	return send_fd(l, &(struct init_msg){.type = INIT_MSG_LISTEN_FD}, fd, err);
+	return child_send_fd(l, &(struct init_msg){.type = INIT_MSG_LISTEN_FD}, fd, err);
 }
 
 /* They outlive the mount namespace: what was written can be read when nobody writes any more. */
@@ -92,10 +91,10 @@ static int step_uppers(struct launch *l, struct dyno_err *err)
 		msg.scope = fd_used_inodes(l->upper_fd);
 	r = child_app_upper(l, &app_fd, err);
 	if (r == 0)
-		r = send_fd(l, &msg, l->upper_fd, err);
+		r = child_send_fd(l, &msg, l->upper_fd, err);
 	msg.value = 1;
 	if (r == 0 && app_fd >= 0)
-		r = send_fd(l, &msg, app_fd, err);
+		r = child_send_fd(l, &msg, app_fd, err);
 	return r;
 }
 
@@ -154,6 +153,7 @@ static const struct step steps[] = {
 	{"bounding-set", child_bounding, NULL},
 	{"ids", child_ids, NULL},
 	{"lifeline", child_lifeline, NULL},
+	{"terminal", child_terminal, NULL},
 	{"directory", child_directory, NULL},
 	{"privileges", child_privileges, NULL},
 	{"descriptors", child_descriptors, NULL},

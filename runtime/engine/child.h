@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * child.h - the child's steps.  child.c has the table of a launch and the steps that make
- * namespaces, child_root.c those that build the root, child_steps.c those that a start shares with
- * whoever joins.
+ * namespaces, child_root.c those that build the root, child_steps.c and child_tty.c those that a
+ * start shares with whoever joins.
  */
 #ifndef DYNO_ENGINE_CHILD_H
 #define DYNO_ENGINE_CHILD_H
@@ -43,6 +43,7 @@ int child_affinity(struct launch *l, struct dyno_err *err);
 int child_bounding(struct launch *l, struct dyno_err *err);
 int child_ids(struct launch *l, struct dyno_err *err);
 int child_lifeline(struct launch *l, struct dyno_err *err);
+int child_terminal(struct launch *l, struct dyno_err *err);
 int child_directory(struct launch *l, struct dyno_err *err);
 int child_privileges(struct launch *l, struct dyno_err *err);
 int child_descriptors(struct launch *l, struct dyno_err *err);
@@ -58,6 +59,9 @@ int child_overlay(struct launch *l, struct dyno_err *err);
 int child_mounts(struct launch *l, struct dyno_err *err);
 int child_pivot(struct launch *l, struct dyno_err *err);
 int child_hostname(struct launch *l, struct dyno_err *err);
+
+/** child_send_fd() - a message to the monitor that carries a descriptor. [child] */
+int child_send_fd(const struct launch *l, const struct init_msg *msg, int fd, struct dyno_err *err);
 
 /** child_run() - run a table, whose last step does not return; tell the monitor of a failure and
  * end. [child] */

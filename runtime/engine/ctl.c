@@ -387,21 +387,35 @@ void ctl_event(struct ctl *ctl, const char *json, size_t len)
 	}
 }
 
-int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value, const struct dyno_err *err)
+/* To a client that is still there, and reads what it is sent. Return: 0; -ENOENT. */
+static int send_to(struct ctl *ctl, uint64_t client, const struct ctl_answer_head *head,
+		   const void *payload, const int *fds, size_t n_fds)
 {
-	const struct ctl_answer_head head = {
-		.type = CTL_ENDED, .value = value, .len = err ? sizeof(*err) : 0};
-
 	for (size_t i = 0; ctl->fd >= 0 && i < CTL_CLIENTS_MAX; i++) {
 		struct ctl_client *c = &ctl->clients[i];
 
 		if (c->fd < 0 || c->id != client)
 			continue;
-		if (send_packet(c->fd, &head, err, NULL, 0) == 0)
+		if (send_packet(c->fd, head, payload, fds, n_fds) == 0)
 			return 0;
 		drop(ctl, c);
 	}
 	return -ENOENT;
+}
+
+int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value, const struct dyno_err *err)
+{
+	const struct ctl_answer_head head = {
+		.type = CTL_ENDED, .value = value, .len = err ? sizeof(*err) : 0};
+
+	return send_to(ctl, client, &head, err, NULL, 0);
+}
+
+int ctl_hand_over(struct ctl *ctl, uint64_t client, int fd)
+{
+	const struct ctl_answer_head head = {.type = CTL_TTY};
+
+	return send_to(ctl, client, &head, NULL, &fd, 1);
 }
 
 void ctl_hide(struct ctl *ctl)

@@ -29,23 +29,24 @@
 #define CTL_FDS_MAX 8U
 
 /* VERB(number, id, name) */
-#define CTL_VERBS(VERB)                 \
-	VERB(1, CTL_STATE, "state")     \
-	VERB(2, CTL_INSPECT, "inspect") \
-	VERB(3, CTL_STOP, "stop")       \
-	VERB(4, CTL_RESTART, "restart") \
-	VERB(5, CTL_SIGNAL, "signal")   \
-	VERB(6, CTL_WATCH, "watch")     \
-	VERB(7, CTL_LAYERS, "layers")   \
-	VERB(8, CTL_EXEC, "exec")       \
-	VERB(9, CTL_STATS, "stats")     \
-	VERB(10, CTL_EXEC_SIGNAL, "exec-signal")
+#define CTL_VERBS(VERB)                          \
+	VERB(1, CTL_STATE, "state")              \
+	VERB(2, CTL_INSPECT, "inspect")          \
+	VERB(3, CTL_STOP, "stop")                \
+	VERB(4, CTL_RESTART, "restart")          \
+	VERB(5, CTL_SIGNAL, "signal")            \
+	VERB(6, CTL_WATCH, "watch")              \
+	VERB(7, CTL_LAYERS, "layers")            \
+	VERB(8, CTL_EXEC, "exec")                \
+	VERB(9, CTL_STATS, "stats")              \
+	VERB(10, CTL_EXEC_SIGNAL, "exec-signal") \
+	VERB(11, CTL_EXEC_TTY, "exec-tty")
 
 #define CTL_ENUM(number, id, name) id = (number),
 enum ctl_verb { CTL_VERBS(CTL_ENUM) };
 #undef CTL_ENUM
 
-/* Scope of CTL_EXEC, bits: the words are an argv, else one line for the shell. */
+/* Scope of CTL_EXEC and CTL_EXEC_TTY, bits: the words are an argv, else one line for the shell. */
 #define CTL_EXEC_ARGV (1U << 0)
 
 /**
@@ -55,7 +56,9 @@ enum ctl_verb { CTL_VERBS(CTL_ENUM) };
  *         words, from the first on, are variables
  * @scope: CTL_SIGNAL: enum init_scope; CTL_EXEC: CTL_EXEC_* bits
  * @len: bytes of payload behind.  CTL_EXEC: words, each ended by NUL: "K=V", then the command's.
- *       Its descriptors become the standard streams.  CTL_EXEC_SIGNAL has none: the signal goes to
+ *       Its descriptors become the standard streams.  CTL_EXEC_TTY: the same, but for a word before
+ *       them, "ROWS COLUMNS", and for the streams, which are a terminal of the command's own; a
+ *       descriptor is its standard error all the same.  CTL_EXEC_SIGNAL has none: the signal goes to
  *       the group of what the same connection has started
  */
 struct ctl_request {
@@ -73,6 +76,7 @@ enum ctl_answer_type {
 	CTL_LOST = 4,	/* value: events that this watcher was too slow for */
 	CTL_ENDED = 5,	/* of CTL_EXEC: value: exit status of the process; payload: struct
 			 * dyno_err where its command was not executed, else none */
+	CTL_TTY = 6,	/* of CTL_EXEC_TTY: its command is executed; with the terminal's master */
 };
 
 /** struct ctl_answer_head - a packet from the monitor; the payload follows. */
@@ -166,6 +170,9 @@ void ctl_event(struct ctl *ctl, const char *json, size_t len);
  * Return: 0; -ENOENT. */
 int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value, const struct dyno_err *err);
 
+/** ctl_hand_over() - CTL_TTY to a client that is still there. @fd: borrowed. Return: 0; -ENOENT. */
+int ctl_hand_over(struct ctl *ctl, uint64_t client, int fd);
+
 /** ctl_hide() - remove the socket, and so take no new client; the place may then go. */
 void ctl_hide(struct ctl *ctl);
 
@@ -199,5 +206,8 @@ int ctl_ask(int fd, const struct ctl_request *request, const void *payload, cons
  * Return: 1; 0: none now; -EPIPE: the monitor has hung up; -errno.
  */
 int ctl_read(int fd, struct ctl_answer_head *ret, char *buf, size_t size);
+
+/** ctl_read_fd() - the same, with a descriptor. @ret_fd: the caller's to close; -EBADF: none came */
+int ctl_read_fd(int fd, struct ctl_answer_head *ret, char *buf, size_t size, int *ret_fd);
 
 #endif

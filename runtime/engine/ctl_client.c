@@ -298,29 +298,46 @@ int ctl_ask(int fd, const struct ctl_request *request, const void *payload, cons
 
 /* ---- listening ------------------------------------------------------------------------------ */
 
-int ctl_read(int fd, struct ctl_answer_head *ret, char *buf, size_t size)
+int ctl_read_fd(int fd, struct ctl_answer_head *ret, char *buf, size_t size, int *ret_fd)
 {
 	struct ctl_answer_head head;
 	struct iovec iov[] = {
 		{.iov_base = &head, .iov_len = sizeof(head)},
 		{.iov_base = buf, .iov_len = size - 1},
 	};
+	union ctl_control control;
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = ARRAY_SIZE(iov)};
+	int fds[CTL_FDS_MAX] = {-EBADF};
 	size_t rest;
 	ssize_t n;
 
-	do
-		n = recvmsg(fd, &msg, MSG_DONTWAIT);
-	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
+	do {
+		msg.msg_control = control.room;
+		msg.msg_controllen = sizeof(control.room);
+		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	if (n == 0)
 		return -EPIPE;
+	rest = ctl_detach(&msg, fds);
+	if (rest > 1)
+		ctl_close_fds(fds + 1, rest - 1);
+	*ret_fd = fds[0];
 	rest = (size_t)n - sizeof(head);
-	if ((size_t)n < sizeof(head) || (msg.msg_flags & MSG_TRUNC) || head.len > rest)
+	if ((size_t)n < sizeof(head) || (msg.msg_flags & MSG_TRUNC) || head.len > rest) {
+		close_fdp(ret_fd);
 		return -EPROTO;
+	}
 	memmove(buf, buf + (rest - head.len), head.len);
 	buf[head.len] = '\0';
 	*ret = head;
 	return 1;
+}
+
+int ctl_read(int fd, struct ctl_answer_head *ret, char *buf, size_t size)
+{
+	_cleanup_close_ int none = -EBADF; /* what nobody has asked for is closed */
+
+	return ctl_read_fd(fd, ret, buf, size, &none);
 }

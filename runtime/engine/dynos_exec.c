@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dynos_exec.c - the public functions on one more process in a dyno. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/str.h"
 #include "engine/dynos.h"
+#include "engine/ttywish.h"
 #include "model/command.h"
 #include "model/environ.h"
 
@@ -21,18 +25,31 @@
 /**
  * struct dyno_exec - one process.
  * @fd: the connection that asked for it, and hears of its end
+ * @tty_fd: the master of its terminal, until it is handed out
  */
 struct dyno_exec {
 	struct dyno *dyno;
 	int fd;
+	int tty_fd;
 };
 
-static int add_variables(const struct dyno_exec_opts *opts, struct arena *arena, struct sbuf *b,
-			 struct dyno_err *err)
+static const int own_stdio[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+
+static const int *stdio_of(const struct dyno_exec_opts *opts)
+{
+	return opts->stdio ? opts->stdio : own_stdio;
+}
+
+static int add_variables(const struct dyno_exec_opts *opts, const struct launch_tty *tty,
+			 struct arena *arena, struct sbuf *b, struct dyno_err *err)
 {
 	struct env env = {.arena = arena};
-	int r;
+	int r = 0;
 
+	if (tty->wanted)
+		r = env_set_terminal(&env, getenv("TERM"), tty->columns, tty->rows, err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < opts->n_env; i++) {
 		r = env_set_text(&env, opts->env[i], ENV_FLAG, err);
 		if (r < 0)
@@ -82,14 +99,26 @@ static int check_size(const struct sbuf *b, struct dyno_err *err)
 	return -E2BIG;
 }
 
-static int ask(struct dyno *dyno, const struct dyno_exec_opts *opts, int fd, struct dyno_err *err)
+static int ask(struct dyno *dyno, const struct dyno_exec_opts *opts, const struct launch_tty *tty,
+	       int fd, struct dyno_err *err)
 {
-	static const int own[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	const int *fds = stdio_of(opts);
+	size_t n_fds = ARRAY_SIZE(own_stdio);
 	_cleanup_arena_ struct arena arena = {0};
 	_cleanup_sbuf_ struct sbuf words = {0};
 	struct ctl_request request = {.verb = CTL_EXEC, .scope = CTL_EXEC_ARGV};
-	int r = add_variables(opts, &arena, &words, err);
+	int r;
 
+	if (tty->wanted) {
+		char size[32];
+
+		str_fmt(size, sizeof(size), "%u %u", tty->rows, tty->columns);
+		sbuf_add(&words, size, strlen(size) + 1);
+		request.verb = CTL_EXEC_TTY;
+		fds += STDERR_FILENO;
+		n_fds = tty->keep_stderr;
+	}
+	r = add_variables(opts, tty, &arena, &words, err);
 	request.value = r;
 	if (r >= 0)
 		r = add_command(opts, &arena, &words, err);
@@ -98,38 +127,10 @@ static int ask(struct dyno *dyno, const struct dyno_exec_opts *opts, int fd, str
 	if (r < 0)
 		return r;
 	request.len = (uint32_t)words.len;
-	r = ctl_ask(fd, &request, sbuf_str(&words), opts->stdio ? opts->stdio : own,
-		    ARRAY_SIZE(own), START_MS, NULL, NULL, err);
+	r = ctl_ask(fd, &request, sbuf_str(&words), fds, n_fds, START_MS, NULL, NULL, err);
 	if (r == -EPIPE)
 		return dynos_not_found(dyno->host, dyno->app, dyno->name, err);
 	return r < 0 ? r : 0;
-}
-
-DYNO_PUBLIC int dyno_exec_start(struct dyno *dyno, const struct dyno_exec_opts *opts,
-				struct dyno_exec **ret, struct dyno_err *err)
-{
-	_cleanup_close_ int fd = dynos_connect(dyno, err);
-	struct dyno_exec *exec;
-	int r;
-
-	if (fd < 0)
-		return fd;
-	exec = calloc(1, sizeof(*exec));
-	if (!exec)
-		return err_set(err, ERR_MEMORY, ENOMEM, "keep a connection");
-	r = ask(dyno, opts, fd, err);
-	if (r < 0) {
-		free(exec);
-		return r;
-	}
-	*exec = (struct dyno_exec){.dyno = dyno, .fd = take_fd(&fd)};
-	*ret = exec;
-	return 0;
-}
-
-DYNO_PUBLIC int dyno_exec_fd(const struct dyno_exec *exec)
-{
-	return exec->fd;
 }
 
 /* Its text is not trusted to end. */
@@ -139,6 +140,96 @@ static int never_ran(const char *payload, struct dyno_err *err)
 	err->msg[sizeof(err->msg) - 1] = '\0';
 	err->hint[sizeof(err->hint) - 1] = '\0';
 	return err->num > 0 ? -err->num : -EIO;
+}
+
+static int monitor_gone(const struct dyno *dyno, struct dyno_err *err)
+{
+	int r = dynos_not_found(dyno->host, dyno->app, dyno->name, err);
+
+	err_context(err, "wait for the command");
+	return r;
+}
+
+/* What comes before the terminal is why there is none. Return: 1: not yet. */
+static int hear_of_terminal(const struct dyno *dyno, int fd, int *ret_fd, struct dyno_err *err)
+{
+	char payload[sizeof(struct dyno_err) + 1];
+	struct ctl_answer_head head;
+	int r = ctl_read_fd(fd, &head, payload, sizeof(payload), ret_fd);
+
+	if (r == -EPIPE)
+		return monitor_gone(dyno, err);
+	if (r < 0)
+		return err_set(err, ERR_MONITOR, -r, "hear of the command");
+	if (r == 0)
+		return 1;
+	if (head.type == CTL_TTY && *ret_fd >= 0)
+		return 0;
+	if (head.type == CTL_ENDED && head.len == sizeof(struct dyno_err))
+		return never_ran(payload, err);
+	return err_set(err, ERR_MONITOR, EPROTO, "hear of the command's terminal");
+}
+
+/* A tenant can keep the process from getting so far. */
+static int wait_for_terminal(const struct dyno *dyno, int fd, int *ret_fd, struct dyno_err *err)
+{
+	const uint64_t until_ms = clock_ms() + START_MS;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint64_t now;
+	int r;
+
+	for (;;) {
+		r = hear_of_terminal(dyno, fd, ret_fd, err);
+		if (r <= 0)
+			return r;
+		now = clock_ms();
+		if (now >= until_ms)
+			break;
+		if (poll(&p, 1, (int)(until_ms - now)) < 0 && errno != EINTR)
+			return err_set(err, ERR_IO, errno, "wait for the command's terminal");
+	}
+	err_set(err, ERR_MONITOR, ETIMEDOUT, "wait for the command's terminal");
+	err_hint(err, "something in the dyno keeps the command from starting");
+	return -ETIMEDOUT;
+}
+
+DYNO_PUBLIC int dyno_exec_start(struct dyno *dyno, const struct dyno_exec_opts *opts,
+				struct dyno_exec **ret, struct dyno_err *err)
+{
+	_cleanup_close_ int fd = dynos_connect(dyno, err);
+	_cleanup_close_ int tty_fd = -EBADF;
+	struct launch_tty tty = {0};
+	struct winsize size;
+	struct dyno_exec *exec;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	exec = calloc(1, sizeof(*exec));
+	if (!exec)
+		return err_set(err, ERR_MEMORY, ENOMEM, "keep a connection");
+	if (opts->tty != DYNO_TTY_NONE)
+		ttywish_find(opts->tty, stdio_of(opts), &tty, &size);
+	r = ask(dyno, opts, &tty, fd, err);
+	if (r == 0 && tty.wanted)
+		r = wait_for_terminal(dyno, fd, &tty_fd, err);
+	if (r < 0) {
+		free(exec);
+		return r;
+	}
+	*exec = (struct dyno_exec){.dyno = dyno, .fd = take_fd(&fd), .tty_fd = take_fd(&tty_fd)};
+	*ret = exec;
+	return 0;
+}
+
+DYNO_PUBLIC int dyno_exec_terminal(struct dyno_exec *exec)
+{
+	return take_fd(&exec->tty_fd);
+}
+
+DYNO_PUBLIC int dyno_exec_fd(const struct dyno_exec *exec)
+{
+	return exec->fd;
 }
 
 DYNO_PUBLIC int dyno_exec_result(struct dyno_exec *exec, int *ret_status, struct dyno_err *err)
@@ -152,11 +243,8 @@ DYNO_PUBLIC int dyno_exec_result(struct dyno_exec *exec, int *ret_status, struct
 	do
 		r = ctl_read(exec->fd, &head, payload, sizeof(payload));
 	while (r > 0 && head.type != CTL_ENDED);
-	if (r == -EPIPE) {
-		r = dynos_not_found(dyno->host, dyno->app, dyno->name, err);
-		err_context(err, "wait for the command");
-		return r;
-	}
+	if (r == -EPIPE)
+		return monitor_gone(dyno, err);
 	if (r < 0)
 		return err_set(err, ERR_MONITOR, -r, "hear of the command");
 	if (r == 0)
@@ -182,5 +270,6 @@ DYNO_PUBLIC void dyno_exec_free(struct dyno_exec *exec)
 	if (!exec)
 		return;
 	close_fdp(&exec->fd);
+	close_fdp(&exec->tty_fd);
 	free(exec);
 }

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "engine/generation.h"
+#include "engine/ttywish.h"
 #include "model/envfile.h"
 #include "model/environ.h"
 
@@ -49,13 +50,19 @@ static int add_env_file(struct env *env, const char *path, struct arena *arena,
 	return r;
 }
 
-static int add_terminal(const struct app *app, struct env *env, struct dyno_err *err)
+static int add_terminal(struct generation *gen, struct env *env, struct dyno_err *err)
 {
+	static const int own[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	const struct app *app = gen->app;
+	enum dyno_tty want = app->opts->tty;
 	struct winsize ws = {0};
+	bool is_oneoff = app->command.kind == COMMAND_ONEOFF;
 
-	if (app->command.kind != COMMAND_ONEOFF)
+	if (want == DYNO_TTY_AUTO && !is_oneoff)
+		want = DYNO_TTY_NONE;
+	if (want == DYNO_TTY_NONE && !is_oneoff)
 		return 0;
-	(void)ioctl(STDIN_FILENO, TIOCGWINSZ, &ws); /* no terminal: no size */
+	ttywish_find(want, own, &gen->tty, &ws);
 	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
 }
 
@@ -77,7 +84,7 @@ int gen_make_environment(struct generation *gen, struct dyno_err *err)
 	for (i = 0; r == 0 && i < gen->app->opts->n_env; i++)
 		r = env_set_text(&env, gen->app->opts->env[i], ENV_FLAG, err);
 	if (r == 0)
-		r = add_terminal(gen->app, &env, err);
+		r = add_terminal(gen, &env, err);
 	if (r == 0)
 		r = env_set_pairs(&env, &gen->app->slug.vars, ENV_SLUG, err);
 	if (r < 0)

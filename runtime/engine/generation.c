@@ -183,6 +183,7 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->require_limits = app->opts->require_limits;
 	/* By it readiness is told, and health is asked, in a network of its own. */
 	l->want_listen_fd = (app->web || app->opts->health) && app->opts->network != DYNO_NET_HOST;
+	l->tty = gen->tty;
 	l->want_upper_fds = !app->opts->no_receipt;
 	l->slow_layers = app->slow_layers;
 	l->timing = gen->timing;

@@ -35,6 +35,7 @@
  * @scratch_plan, @scratch: where its writes go, and how many they may be
  * @copy: a copy of the app's layer, where its file system takes no id map
  * @app_layer: the app's layer as the spec gets it
+ * @tty: a terminal for the command
  * @timing: for the launch; may be NULL
  * @shared_timing: times that a child with memory of its own writes to
  * @lowers, @app_lower, @hidden, @app_hidden: for gen_sources(),
@@ -59,6 +60,7 @@ struct generation {
 	int copy_fd;
 	struct spec_layer app_layer;
 	const char *const *envp;
+	struct launch_tty tty;
 	struct dyno_spec spec;
 	struct launch launch;
 	struct dyno_timing *timing;
@@ -111,7 +113,7 @@ void gen_done(struct generation *gen);
 
 /* ---- parts of gen_prepare(), in files of their own ---- */
 
-/** gen_make_environment() - @envp of the command. Errors: ERR_ENV_*. */
+/** gen_make_environment() - @envp of the command, and @tty. Errors: ERR_ENV_*. */
 int gen_make_environment(struct generation *gen, struct dyno_err *err);
 
 /**

@@ -201,6 +201,7 @@ static void plan_join(const struct join *join, const struct dyno_spec *spec, int
 	l->spec = spec;
 	l->timing = NULL;
 	l->joins = true;
+	l->tty = join->tty;
 	for (i = 0; i < 3; i++)
 		l->stdio[i] = join->stdio[i] < 0 ? null_fd : join->stdio[i];
 	l->leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT;
@@ -279,11 +280,15 @@ static int ended(struct join *join, struct dyno_err *err)
 }
 
 /* Return: as join_result(); 0: there may be more. */
-static int on_message(struct join *join, struct launch_report *report, size_t len,
+static int on_message(struct join *join, struct launch_report *report, size_t len, int *fd,
 		      struct dyno_err *err)
 {
 	if (len < sizeof(report->head))
 		return 0;
+	if (report->head.type == INIT_MSG_TTY_FD && !join->executes) {
+		close_fdp(&join->tty_fd);
+		join->tty_fd = take_fd(fd);
+	}
 	if (report->head.type == INIT_MSG_EXEC_FAILED)
 		return exec_failed(join, report->head.value, err);
 	if (report->head.type == INIT_MSG_STARTED)
@@ -302,15 +307,15 @@ int join_result(struct join *join, struct dyno_err *err)
 	int r = 0;
 
 	do {
-		n = recv(join->channel_fd, &report, sizeof(report), MSG_DONTWAIT);
-		if (n == 0 || (n < 0 && errno == ECONNRESET))
+		_cleanup_close_ int fd = -EBADF;
+
+		n = launch_take_message(join->channel_fd, &report, &fd);
+		if (n == 0 || n == -ECONNRESET)
 			return ended(join, err);
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
-			return errno == EAGAIN ? 0
-					       : err_set(err, ERR_IO, errno, "hear of the process");
-		r = on_message(join, &report, (size_t)n, err);
+			return n == -EAGAIN ? 0
+					    : err_set(err, ERR_IO, (int)-n, "hear of the process");
+		r = on_message(join, &report, (size_t)n, &fd, err);
 	} while (r == 0);
 	return r;
 }
@@ -319,4 +324,5 @@ void join_done(struct join *join)
 {
 	close_fdp(&join->channel_fd);
 	close_fdp(&join->pidfd);
+	close_fdp(&join->tty_fd);
 }

@@ -23,9 +23,11 @@
  * @argv, @envp: NULL-terminated, borrowed by join_start(); argv[0] without a slash is looked up
  *               along PATH
  * @stdio: descriptors that become 0 to 2, borrowed by join_start(); negative: /dev/null
+ * @tty: a terminal in their place, of a session of its own
  *
  * @pid, @pidfd: the process; its status is read by proc_wait().  Until somebody has done so pid 1 of
  *               the dyno cannot end
+ * @tty_fd: master of the terminal, once it is executed; the caller may take it
  * @channel_fd: readable when it was executed (end of file) or has failed: see join_result()
  *
  * Tenants may stop the process before it has executed the command: who waits for that sets
@@ -36,20 +38,22 @@ struct join {
 	const char *const *argv;
 	const char *const *envp;
 	int stdio[3];
+	struct launch_tty tty;
 
 	pid_t pid;
 	int pidfd;
 	int channel_fd;
+	int tty_fd;
 
 	/* internal: the command is being executed; its name, as messages have it */
 	bool executes;
 	char command[JOIN_COMMAND_BYTES];
 };
 
-#define JOIN_INIT                                                                            \
-	(struct join)                                                                        \
-	{                                                                                    \
-		.stdio = {-9, -9, -9}, .pidfd = -9 /* -EBADF */, .channel_fd = -9 /* same */ \
+#define JOIN_INIT                                                                               \
+	(struct join)                                                                           \
+	{                                                                                       \
+		.stdio = {-9, -9, -9}, .pidfd = -9 /* -EBADF */, .channel_fd = -9, .tty_fd = -9 \
 	}
 
 /**

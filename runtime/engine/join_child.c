@@ -167,6 +167,7 @@ static const struct step child_rows[] = {
 	{"join-ids", join_ids, NULL},
 	{"join-lifeline", child_lifeline, NULL},
 	{"join-closed", join_closed, NULL},
+	{"join-terminal", child_terminal, NULL},
 	{"join-directory", child_directory, NULL},
 	{"join-privileges", child_privileges, NULL},
 	{"join-descriptors", child_descriptors, NULL},

@@ -36,6 +36,7 @@ void launch_init(struct launch *l)
 		.channel_fd = -EBADF,
 		.stdio = {-EBADF, -EBADF, -EBADF},
 		.listen_fd = -EBADF,
+		.tty_fd = -EBADF,
 		.upper_fds = {-EBADF, -EBADF},
 		.leaf = CGROUP_LEAF_INIT,
 		.euid = geteuid(),
@@ -233,7 +234,7 @@ int launch_argv(struct launch *l, struct dyno_err *err)
 	l->init_argv = calloc(n + 2, sizeof(*l->init_argv));
 	if (!l->init_argv)
 		return err_set(err, ERR_MEMORY, ENOMEM, "copy the command");
-	l->init_argv[0] = l->joins ? INIT_NAME_JOIN : INIT_NAME;
+	l->init_argv[0] = l->joins ? INIT_NAME_JOIN : l->tty.wanted ? INIT_NAME_TTY : INIT_NAME;
 	memcpy(l->init_argv + 1, argv, n * sizeof(*argv));
 	return 0;
 }
@@ -351,6 +352,8 @@ static int *place_of(struct launch *l, const struct init_msg *msg)
 {
 	if (msg->type == INIT_MSG_LISTEN_FD)
 		return &l->listen_fd;
+	if (msg->type == INIT_MSG_TTY_FD)
+		return &l->tty_fd;
 	if (msg->type == INIT_MSG_UPPER_FD && msg->value >= 0 && msg->value < LAUNCH_UPPERS)
 		return &l->upper_fds[msg->value];
 	return NULL;
@@ -360,29 +363,30 @@ static int *place_of(struct launch *l, const struct init_msg *msg)
  * Keeps or closes it, whatever the message: dyno-init sends none, and the tenant cannot speak here,
  * but a descriptor that nobody knows of would stay for the monitor's life.
  */
-static void take_passed_fd(struct launch *l, const struct init_msg *msg, struct msghdr *mh)
+static void keep_passed_fd(struct launch *l, const struct init_msg *msg, int *fd)
 {
-	struct cmsghdr *c = CMSG_FIRSTHDR(mh);
-	_cleanup_close_ int fd = -EBADF;
-	int *place;
+	int *place = place_of(l, msg);
 
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len != CMSG_LEN(sizeof(int)))
-		return;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	place = place_of(l, msg);
-	if (!place)
+	if (*fd < 0 || !place)
 		return;
 	close_fdp(place);
-	*place = take_fd(&fd);
+	*place = take_fd(fd);
 	if (msg->type == INIT_MSG_UPPER_FD)
 		l->upper_inodes = msg->scope;
 }
 
-int launch_receive(struct launch *l, struct init_msg *ret, struct dyno_err *err)
+static void take_passed_fd(struct msghdr *mh, int *ret_fd)
 {
-	struct launch_report report;
-	struct iovec iov = {.iov_base = &report, .iov_len = sizeof(report)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(mh);
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+}
+
+ssize_t launch_take_message(int channel_fd, struct launch_report *ret, int *ret_fd)
+{
+	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
 	struct msghdr mh = {
 		.msg_iov = &iov,
@@ -393,15 +397,27 @@ int launch_receive(struct launch *l, struct init_msg *ret, struct dyno_err *err)
 	ssize_t n;
 
 	do
-		n = recvmsg(l->channel_fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(channel_fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return errno == EAGAIN ? 0 : errno == ECONNRESET ? -EPIPE : -errno;
+		return -errno;
+	take_passed_fd(&mh, ret_fd);
+	return n;
+}
+
+int launch_receive(struct launch *l, struct init_msg *ret, struct dyno_err *err)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct launch_report report;
+	ssize_t n = launch_take_message(l->channel_fd, &report, &fd);
+
+	if (n < 0)
+		return n == -EAGAIN ? 0 : n == -ECONNRESET ? -EPIPE : (int)n;
 	if (n == 0)
 		return -EPIPE;
 	if ((size_t)n < sizeof(report.head))
 		return -EPROTO;
-	take_passed_fd(l, &report.head, &mh);
+	keep_passed_fd(l, &report.head, &fd);
 	if (report.head.type == INIT_MSG_LAUNCH_FAILED) {
 		if ((size_t)n != sizeof(report))
 			return -EPROTO;
@@ -439,6 +455,7 @@ void launch_done(struct launch *l)
 	size_t i;
 
 	close_fdp(&l->listen_fd);
+	close_fdp(&l->tty_fd);
 	for (i = 0; i < ARRAY_SIZE(l->upper_fds); i++)
 		close_fdp(&l->upper_fds[i]);
 	close_fdp(&l->pidfd);

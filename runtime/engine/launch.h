@@ -34,6 +34,19 @@
 /* Source: contract table (b), R99: the child's own exit status when the deadline struck. */
 #define LAUNCH_EXIT_DEADLINE 99
 
+/**
+ * struct launch_tty - a pseudo terminal of the dyno's own.
+ * @wanted: its slave takes the place of the streams 0 to 2
+ * @keep_stderr: but for 2, which is what @stdio says
+ * @rows, @columns: its size; 0: not known
+ */
+struct launch_tty {
+	bool wanted;
+	bool keep_stderr;
+	unsigned short rows;
+	unsigned short columns;
+};
+
 /* Overlays of one dyno: its root, and a directory slug on /app. */
 #define LAUNCH_UPPERS 2
 
@@ -50,6 +63,7 @@
  * @leaf_name: name of the leaf
  * @require_limits: a limit that the kernel refuses ends the launch
  * @stdio: descriptors that become the dyno's 0 to 2, borrowed; negative: those of this process
+ * @tty: a terminal in their place
  * @want_listen_fd: hand out a socket that asks about the dyno's network namespace
  * @want_upper_fds: hand out the upper directories, which stay readable after the dyno's end
  * @slow_layers: a layer is on a file system that may block for long (FUSE, network): do not suspend
@@ -61,6 +75,7 @@
  * @pid, @pidfd: dyno-init
  * @channel_fd: the monitor's end of the status channel
  * @listen_fd: see @want_listen_fd; -EBADF until the message arrived
+ * @tty_fd: master of the terminal; -EBADF until the message arrived
  * @upper_fds: see @want_upper_fds: of the root's overlay, and of the one on /app where there is one
  * @upper_inodes: see struct init_msg
  * @leaf: the control group
@@ -82,6 +97,7 @@ struct launch {
 	const char *leaf_name;
 	bool require_limits;
 	int stdio[3];
+	struct launch_tty tty;
 	bool want_listen_fd;
 	bool want_upper_fds;
 	bool slow_layers;
@@ -92,6 +108,7 @@ struct launch {
 	int pidfd;
 	int channel_fd;
 	int listen_fd;
+	int tty_fd;
 	int upper_fds[LAUNCH_UPPERS];
 	uint32_t upper_inodes;
 	struct cgroup_leaf leaf;
@@ -145,7 +162,7 @@ int launch_start(struct launch *launch, struct dyno_err *err);
  * @ret: the message
  * @err: set when the message is a failed launch
  *
- * Descriptors that come along are kept in @launch->listen_fd and @launch->upper_fds.
+ * Descriptors that come along are kept in @launch->listen_fd, @tty_fd and @upper_fds.
  * Return: 1: a message; 0: none yet; -EPIPE: the other side is gone; -errno.
  */
 int launch_receive(struct launch *launch, struct init_msg *ret, struct dyno_err *err);

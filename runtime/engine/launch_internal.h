@@ -19,6 +19,13 @@ void launch_undo_image(struct launch *launch);
 int launch_argv(struct launch *launch, struct dyno_err *err);
 void launch_undo_argv(struct launch *launch);
 
+/**
+ * launch_take_message() - one packet of a status channel, without blocking.
+ * @ret_fd: a descriptor that came along, the caller's to close; else left alone
+ * Return: bytes; 0 at the end; -errno. Context: parent
+ */
+ssize_t launch_take_message(int channel_fd, struct launch_report *ret, int *ret_fd);
+
 /** launch_namespaces() - CLONE_NEW* of the namespaces that a dyno has of its own and a process
  * enters as it is made; those of users and control groups have steps. Context: any, [child] */
 int launch_namespaces(const struct launch *launch);

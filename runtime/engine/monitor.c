@@ -89,6 +89,7 @@ static void on_started(struct slot *slot)
 	look_start(slot);
 	mem_start(slot);
 	mon_event(m, SUP_LAUNCH_OK, slot->gen.id);
+	caller_serve_terminal(m, slot);
 }
 
 static void on_exec_failed(struct slot *slot, int num)

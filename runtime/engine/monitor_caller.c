@@ -51,6 +51,9 @@ static void pass_on(struct monitor *m, int sig)
 
 	if (sig == SIGHUP && is_ignored(sig))
 		return;
+	/* The kernel tells those in a terminal when that has another size. */
+	if (sig == SIGWINCH && slot && slot->gen.tty.wanted)
+		return;
 	if (sig == SIGHUP && m->sup.policy.oneoff && lost_terminal())
 		mon_event(m, SUP_CLIENT_LOST, 0);
 	else if (slot)
@@ -87,6 +90,46 @@ static void on_keeper_gone(struct loop *loop, int fd, short revents, void *data)
 	stop(m, false);
 	mon_settle(m);
 }
+
+/* ---- the dyno's own terminal ------------------------------------------------------------------ */
+
+static void terminal_lost(struct monitor *m)
+{
+	const struct dyno_run_opts *o = m->app->opts;
+	struct slot *slot = mon_front(m);
+
+	if (o->terminal_lost)
+		o->terminal_lost(o->data);
+	mon_event(m, SUP_CLIENT_LOST, 0);
+	/* To a process type it is no event: it hears of it as from any terminal. */
+	if (!m->sup.policy.oneoff && slot)
+		(void)launch_signal(&slot->gen.launch, SIGHUP, INIT_SCOPE_GROUP);
+}
+
+static void on_terminal_gone(struct loop *loop, int fd, short revents, void *data)
+{
+	struct monitor *m = data;
+
+	(void)revents;
+	loop_remove(loop, fd);
+	terminal_lost(m);
+	mon_settle(m);
+}
+
+void caller_serve_terminal(struct monitor *m, struct slot *slot)
+{
+	const struct dyno_run_opts *o = m->app->opts;
+	int fd = slot->gen.launch.tty_fd;
+
+	if (fd < 0 || m->plan->supervised || !o->terminal)
+		return;
+	slot->gen.launch.tty_fd = -EBADF;
+	fd = o->terminal(o->data, fd);
+	if (fd < 0 || loop_add(&m->loop, fd, POLLIN, on_terminal_gone, m) < 0)
+		terminal_lost(m);
+}
+
+/* ---- the loop's sources ----------------------------------------------------------------------- */
 
 int caller_watch(struct monitor *m)
 {

@@ -132,10 +132,12 @@ int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct
 {
 	static int (*const verbs[])(struct monitor *, struct ctl_call *, struct ctl_answer *,
 				    struct dyno_err *) = {
-		[CTL_STATE] = do_state,		 [CTL_INSPECT] = do_inspect, [CTL_STOP] = do_stop,
-		[CTL_RESTART] = do_restart,	 [CTL_SIGNAL] = do_signal,   [CTL_WATCH] = do_watch,
-		[CTL_LAYERS] = do_layers,	 [CTL_EXEC] = exec_request,  [CTL_STATS] = do_stats,
-		[CTL_EXEC_SIGNAL] = exec_signal,
+		[CTL_STATE] = do_state,	       [CTL_INSPECT] = do_inspect,
+		[CTL_STOP] = do_stop,	       [CTL_RESTART] = do_restart,
+		[CTL_SIGNAL] = do_signal,      [CTL_WATCH] = do_watch,
+		[CTL_LAYERS] = do_layers,      [CTL_EXEC] = exec_request,
+		[CTL_STATS] = do_stats,	       [CTL_EXEC_SIGNAL] = exec_signal,
+		[CTL_EXEC_TTY] = exec_request,
 	};
 	struct monitor *m = data;
 	uint32_t verb = call->request.verb;

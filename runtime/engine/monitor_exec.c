@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/fd.h"
+#include "base/num.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "engine/monitor_internal.h"
@@ -39,6 +42,15 @@ static int done(struct monitor_exec *e, int status, const struct dyno_err *err)
 	return r;
 }
 
+/* Its command is executed: from now on its terminal is the client's alone, and hangs up with it. */
+static void hand_over_terminal(struct monitor_exec *e)
+{
+	if (e->join.tty_fd < 0)
+		return;
+	(void)ctl_hand_over(&e->m->ctl, e->client, e->join.tty_fd); /* gone is a hang-up too */
+	close_fdp(&e->join.tty_fd);
+}
+
 /* A process that could not execute its command is waited for by join_result().  Whom it concerns is
  * told; the log is only where nobody else would know. */
 static void failed(struct monitor_exec *e, const struct dyno_err *err)
@@ -63,6 +75,7 @@ static void on_gone(struct loop *loop, int fd, short revents, void *data)
 	if (!e->executed && join_result(&e->join, &err) < 0) {
 		failed(e, &err);
 	} else {
+		hand_over_terminal(e);
 		if (proc_wait(fd, &status) < 0)
 			status = 128 + SIGKILL;
 		(void)done(e, status, NULL); /* the client may have left */
@@ -127,6 +140,7 @@ static void on_result(struct loop *loop, int fd, short revents, void *data)
 	}
 	e->executed = true;
 	loop_remove(loop, fd);
+	hand_over_terminal(e);
 	pass_on_pending(e);
 }
 
@@ -214,11 +228,32 @@ static int put_down(struct monitor_exec *e)
 	return status;
 }
 
+/**
+ * struct exec_plan - one command.
+ * @argv, @envp: NULL-terminated
+ * @tty: a terminal for it
+ */
+struct exec_plan {
+	const char *const *argv;
+	const char *const *envp;
+	struct launch_tty tty;
+};
+
+/* With a terminal there is at most one descriptor, for standard error. */
+static void place_streams(const struct ctl_call *call, struct join *join)
+{
+	size_t first = join->tty.wanted ? STDERR_FILENO : STDIN_FILENO;
+	size_t i;
+
+	for (i = 0; first + i <= STDERR_FILENO && i < call->n_fds; i++)
+		join->stdio[first + i] = call->fds[i];
+	join->tty.keep_stderr = join->tty.wanted && call->n_fds > 0;
+}
+
 static int start(struct monitor *m, struct slot *slot, struct ctl_call *call,
-		 const char *const *argv, const char *const *envp, struct dyno_err *err)
+		 const struct exec_plan *plan, struct dyno_err *err)
 {
 	struct monitor_exec *e = unused(m);
-	size_t i;
 	int r;
 
 	if (!e) {
@@ -228,10 +263,10 @@ static int start(struct monitor *m, struct slot *slot, struct ctl_call *call,
 	}
 	*e = (struct monitor_exec){.m = m, .join = JOIN_INIT, .client = call->client};
 	e->join.target = &slot->gen.launch;
-	e->join.argv = argv;
-	e->join.envp = envp;
-	for (i = 0; i < 3 && i < call->n_fds; i++)
-		e->join.stdio[i] = call->fds[i];
+	e->join.argv = plan->argv;
+	e->join.envp = plan->envp;
+	e->join.tty = plan->tty;
+	place_streams(call, &e->join);
 	r = join_start(&e->join, err);
 	if (r < 0)
 		return r;
@@ -256,15 +291,36 @@ static struct slot *open_slot(struct monitor *m, struct dyno_err *err)
 	return mon_need_running(m, err);
 }
 
+/* "24 80"; "0 0": not known. */
+static int parse_size(const char *word, struct launch_tty *ret, struct dyno_err *err)
+{
+	const char *columns = strchr(word, ' ');
+	uint32_t n[2] = {0};
+	char rows[8];
+
+	if (columns)
+		str_fmt(rows, sizeof(rows), "%.*s", (int)(columns - word), word);
+	if (!columns || num_parse_u32(rows, UINT16_MAX, &n[0]) < 0 ||
+	    num_parse_u32(columns + 1, UINT16_MAX, &n[1]) < 0)
+		return err_set(err, ERR_USAGE, EINVAL, "take the size of a terminal");
+	*ret = (struct launch_tty){
+		.wanted = true,
+		.rows = (unsigned short)n[0],
+		.columns = (unsigned short)n[1],
+	};
+	return 0;
+}
+
 int exec_request(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
 		 struct dyno_err *err)
 {
 	_cleanup_arena_ struct arena arena = {0};
 	struct slot *slot = open_slot(m, err);
-	const char *words[EXEC_WORDS_MAX + 1];
+	const char *list[EXEC_WORDS_MAX + 1];
+	const char **words = list;
 	const char *shell[] = {"bash", "--login", "-c", NULL, NULL};
 	const bool is_argv = call->request.scope & CTL_EXEC_ARGV;
-	const char *const *envp;
+	struct exec_plan plan = {0};
 	int n_env = call->request.value;
 	int n;
 	int r;
@@ -274,14 +330,21 @@ int exec_request(struct monitor *m, struct ctl_call *call, struct ctl_answer *an
 	n = split_words(call, words, err);
 	if (n < 0)
 		return n;
+	if (call->request.verb == CTL_EXEC_TTY) {
+		r = parse_size(*words++, &plan.tty, err);
+		if (r < 0)
+			return r;
+		n--;
+	}
 	if (n_env < 0 || n_env >= n || (!is_argv && n != n_env + 1))
 		return err_set(err, ERR_USAGE, EINVAL, "take %d words, %d of them variables", n,
 			       n_env);
-	envp = environment(slot->gen.envp, words, (size_t)n_env, &arena);
-	if (!envp)
+	plan.envp = environment(slot->gen.envp, words, (size_t)n_env, &arena);
+	if (!plan.envp)
 		return err_set(err, ERR_MEMORY, ENOMEM, "make an environment");
 	shell[3] = words[n_env];
-	r = start(m, slot, call, is_argv ? words + n_env : shell, envp, err);
+	plan.argv = is_argv ? words + n_env : shell;
+	r = start(m, slot, call, &plan, err);
 	if (r == 0)
 		sbuf_addf(&answer->text, "%d", (int)m->sup.front.id);
 	return r;

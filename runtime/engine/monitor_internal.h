@@ -180,6 +180,9 @@ struct slot *mon_need_running(struct monitor *m, struct dyno_err *err);
  * Return: 0; -ENOSPC: no source left. */
 int caller_watch(struct monitor *m);
 
+/** caller_serve_terminal() - the command runs: hand its terminal, where it has one, to who serves it. */
+void caller_serve_terminal(struct monitor *m, struct slot *slot);
+
 /* ---- monitor_limits.c ---- */
 
 /** tell_limits() - what a start may use: members of the object that is open in @b. */

@@ -13,11 +13,13 @@
  * no writable data: one page-aligned text segment and the stack.
  *
  * argv: "dyno-init" COMMAND [ARG...]; the environment is the command's own.  A COMMAND without a
- * slash is looked up along PATH, as execvp(3) does.  As "dyno-join" it does none of the above: the
- * process becomes the command.
+ * slash is looked up along PATH, as execvp(3) does.  As "dyno-init-tty" it gives the command the
+ * foreground of its terminal.  As "dyno-join" it does none of the above: the process becomes the
+ * command.
  */
 #include <asm/errno.h>
 #include <asm/fcntl.h>
+#include <asm/ioctls.h>
 #include <asm/poll.h>
 #include <asm/signal.h>
 #include <linux/prctl.h>
@@ -48,6 +50,7 @@ struct main_exec {
 	char *const *argv;
 	char *const *envp;
 	char *path; /* EXEC_PATH_BYTES */
+	int on_tty;
 	volatile int32_t errnum;
 };
 
@@ -173,6 +176,12 @@ static void do_exec(void *arg)
 
 	/* A group of its own, so that a signal to the group spares dyno-init. */
 	(void)SYS2(__NR_setpgid, 0, 0); /* a new child of pid 1: cannot fail */
+	/* SIGTTOU is blocked: who is in the background yet may do this. A filter's no is the app's. */
+	if (m->on_tty) {
+		int32_t group = (int32_t)SYS0(__NR_getpid);
+
+		(void)SYS3(__NR_ioctl, 0, TIOCSPGRP, &group);
+	}
 	(void)SYS4(__NR_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 	m->errnum = exec_along_path(m);
 	sys_exit(127);
@@ -187,17 +196,17 @@ static __attribute__((noreturn)) void exec_failed(int32_t errnum)
 static _Noreturn void become_command(char *const *argv, char *const *envp)
 {
 	char path[EXEC_PATH_BYTES];
-	struct main_exec m = {.argv = argv, .envp = envp, .path = path, .errnum = 0};
+	struct main_exec m = {.argv = argv, .envp = envp, .path = path};
 
 	tell(INIT_MSG_STARTED, (int32_t)SYS0(__NR_getpid));
 	exec_failed(exec_along_path(&m));
 }
 
-static long start_main(char *const *argv, char *const *envp)
+static long start_main(char *const *argv, char *const *envp, int on_tty)
 {
 	void *stack[CHILD_STACK_WORDS] __attribute__((aligned(16)));
 	char path[EXEC_PATH_BYTES];
-	struct main_exec m = {.argv = argv, .envp = envp, .path = path, .errnum = 0};
+	struct main_exec m = {.argv = argv, .envp = envp, .path = path, .on_tty = on_tty};
 	long pid;
 
 	pid = sys_clone_call(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + CHILD_STACK_WORDS, do_exec,
@@ -209,17 +218,33 @@ static long start_main(char *const *argv, char *const *envp)
 	return pid;
 }
 
+/*
+ * A key of the terminal has stopped the command.  Nobody inside could continue it: there is no shell
+ * above it, which is why a session's first process is never stopped so anywhere else.
+ */
+static int is_stopped_by_key(int status)
+{
+	return (status & 0xffff) == ((SIGTSTP << 8) | 0x7f);
+}
+
 /* Reaps whoever has ended; the end of the command is the end of the dyno. */
-static void reap(long main_pid)
+static void reap(long main_pid, int on_tty)
 {
 	for (;;) {
 		int status = 0;
-		long pid = SYS4(__NR_wait4, -1, &status, WNOHANG, NULL);
+		long pid =
+			SYS4(__NR_wait4, -1, &status, on_tty ? WNOHANG | WUNTRACED : WNOHANG, NULL);
 
 		if (pid == -EINTR)
 			continue;
 		if (pid <= 0)
 			return;
+		if ((status & 0xff) == 0x7f) {
+			if (pid == main_pid && is_stopped_by_key(status))
+				(void)SYS2(__NR_kill, -main_pid,
+					   SIGCONT); /* its group: all of it */
+			continue;
+		}
 		if (pid == main_pid) {
 			tell(INIT_MSG_EXITED, status);
 			sys_exit((status & 0x7f) ? 128 + (status & 0x7f) : (status >> 8) & 0xff);
@@ -251,7 +276,7 @@ static void hear(long main_pid)
 		obey(&msg, main_pid);
 }
 
-static __attribute__((noreturn)) void serve(long sigfd, long main_pid)
+static __attribute__((noreturn)) void serve(long sigfd, long main_pid, int on_tty)
 {
 	struct pollfd p[2] = {
 		{.fd = (int)sigfd, .events = POLLIN},
@@ -267,7 +292,7 @@ static __attribute__((noreturn)) void serve(long sigfd, long main_pid)
 		/* Signals first: the command's status must be told before a hang-up is obeyed. */
 		if (p[0].revents & POLLIN) {
 			(void)SYS3(__NR_read, sigfd, &si, sizeof(si));
-			reap(main_pid);
+			reap(main_pid, on_tty);
 		}
 		if (p[1].revents & POLLIN)
 			hear(main_pid);
@@ -276,15 +301,13 @@ static __attribute__((noreturn)) void serve(long sigfd, long main_pid)
 	}
 }
 
-static int is_join(const char *name)
+static int is_same(const char *a, const char *b)
 {
-	static const char join[] = INIT_NAME_JOIN;
-	size_t i;
-
-	for (i = 0; i < sizeof(join); i++)
-		if (name[i] != join[i])
-			return 0;
-	return 1;
+	while (*a && *a == *b) {
+		a++;
+		b++;
+	}
+	return *a == *b;
 }
 
 __attribute__((noreturn, used)) void init_main(long *stack);
@@ -295,13 +318,14 @@ void init_main(long *stack)
 	char **argv = (char **)(stack + 1);
 	char **envp = argv + argc + 1;
 	uint64_t all = ~(uint64_t)0;
+	int on_tty;
 	long sigfd;
 	long pid;
 
 	/* First of all: nobody inside may read or trace this process. */
 	(void)SYS2(__NR_prctl, PR_SET_DUMPABLE, 0);
 	(void)SYS3(__NR_fcntl, INIT_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-	if (argc >= 2 && is_join(argv[0]))
+	if (argc >= 2 && is_same(argv[0], INIT_NAME_JOIN))
 		become_command(argv + 1, envp);
 	(void)SYS2(__NR_prctl, PR_SET_NAME, INIT_NAME);
 	(void)SYS4(__NR_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
@@ -312,9 +336,10 @@ void init_main(long *stack)
 	sigfd = SYS4(__NR_signalfd4, -1, &all, sizeof(all), SFD_CLOEXEC | SFD_NONBLOCK);
 	if (sigfd < 0 || argc < 2)
 		exec_failed(sigfd < 0 ? (int32_t)-sigfd : EINVAL);
-	pid = start_main(argv + 1, envp);
+	on_tty = is_same(argv[0], INIT_NAME_TTY);
+	pid = start_main(argv + 1, envp, on_tty);
 	tell(INIT_MSG_STARTED, (int32_t)pid);
-	serve(sigfd, pid);
+	serve(sigfd, pid, on_tty);
 }
 
 #if defined(__x86_64__)

@@ -15,11 +15,13 @@
 #define INIT_CHANNEL_FD 3
 
 /*
- * What dyno-init is called as (argv[0]) tells what it is to do: to be pid 1 and start the command, or
- * to become the command at once, in a process that joins.  The command could be a script whose
+ * What dyno-init is called as (argv[0]) tells what it is to do: to be pid 1 and start the command, with
+ * its group in the foreground of the terminal that is standard input where there is one, or to become
+ * the command at once, in a process that joins.  The command could be a script whose
  * interpreter is /proc/self/exe: then that is this image, which is sealed, and no file of the host.
  */
 #define INIT_NAME      "dyno-init"
+#define INIT_NAME_TTY  "dyno-init-tty"
 #define INIT_NAME_JOIN "dyno-join"
 
 enum init_msg_type {
@@ -31,6 +33,7 @@ enum init_msg_type {
 	INIT_MSG_EXITED = 4,	    /* value: wait status of the command */
 	INIT_MSG_LISTEN_FD = 5,	    /* with a descriptor; sent before dyno-init runs */
 	INIT_MSG_UPPER_FD = 6,	    /* with a descriptor; value: which; before dyno-init runs */
+	INIT_MSG_TTY_FD = 7,	    /* with a descriptor, the master; sent before dyno-init runs */
 	/* to dyno-init */
 	INIT_MSG_SIGNAL = 16, /* value: signal; scope: whom it goes to */
 };

@@ -111,7 +111,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 520 && sizeof(struct dyno_start_opts) == 552,
+_Static_assert(sizeof(struct dyno_run_opts) == 544 && sizeof(struct dyno_start_opts) == 576,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

@@ -61,8 +61,16 @@ static const char profile_scripts[] =
 	"done\n"
 	"unset _dyno_script _dyno_locale _dyno_state\n";
 
+/*
+ * The size of the terminal as the caller had it: for command lines, and no program's to believe, which
+ * would not see it change.
+ */
+static const char profile_terminal[] =
+	"[ ! -t 0 ] || [ -z \"${BASH_VERSION-}\" ] || export -n COLUMNS LINES\n";
+
 void etc_profile(struct sbuf *out, uint32_t web_concurrency)
 {
+	sbuf_adds(out, profile_terminal);
 	sbuf_adds(out, "export PS1='" ENV_PS1_DEFAULT "'\n");
 	sbuf_adds(out, profile_scripts);
 	if (web_concurrency > 0)

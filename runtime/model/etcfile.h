@@ -41,7 +41,8 @@ void etc_nsswitch(struct sbuf *out);
 /**
  * etc_profile() - what bash --login reads first: the prompt, then every .sh file of
  * $HOME/.profile.d in the order of the C locale, then a default for WEB_CONCURRENCY unless
- * something has set it (CONTRACT 0.5, 2.14, 3.1, 3.2).  Any POSIX shell can read it.
+ * something has set it (CONTRACT 0.5, 2.14, 3.1, 3.2).  On a terminal COLUMNS and LINES become the
+ * shell's alone (8.3).  Any POSIX shell can read it.
  * @web_concurrency: 0: no default
  */
 void etc_profile(struct sbuf *out, uint32_t web_concurrency);

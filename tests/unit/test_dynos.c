@@ -217,6 +217,7 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 	case CTL_SIGNAL:
 	case CTL_EXEC:
 	case CTL_EXEC_SIGNAL:
+	case CTL_EXEC_TTY:
 		break;
 	}
 	return 0;
