@@ -81,6 +81,7 @@
 	ERR(79, ERR_MOUNT_INVALID, "mount.invalid", 125,                                           \
 	    "a mount that was asked for is not allowed")                                           \
 	ERR(80, ERR_PORT, "port.unavailable", 125, "the port is taken or none is free")            \
+	ERR(81, ERR_NETWORK, "host.network", 125, "the dyno's own network cannot be made")         \
 	ERR(90, ERR_RUN_DIR, "host.run-dir", 125, "the run directory cannot be used")              \
 	ERR(91, ERR_HELPER, "host.helper", 125, "a helper program of dyno cannot be run")
 
