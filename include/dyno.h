@@ -182,9 +182,20 @@ int dyno_doctor(struct dyno_host *host, dyno_doctor_fn fn, void *data, struct dy
 typedef void (*dyno_gc_fn)(void *data, const char *kind, const char *name);
 int dyno_gc(struct dyno_host *host, dyno_gc_fn fn, void *data, struct dyno_err *err);
 
+/** dyno_gc_network() - take away what private networks need of the host (its firewall table, an
+ * address), and put forwarding back where it was off before. @fn is told of the table.
+ * Return: 1; 0: there was none; -errno: "host.network" -EBUSY: such dynos are up. */
+int dyno_gc_network(struct dyno_host *host, dyno_gc_fn fn, void *data, struct dyno_err *err);
+
 /* ---- run ----------------------------------------------------------------------------------- */
 
-enum dyno_network { DYNO_NET_HOST, DYNO_NET_NONE };
+/** enum dyno_network - the namespace of a dyno's network. */
+enum dyno_network {
+	DYNO_NET_HOST,	      /* the host's */
+	DYNO_NET_NONE,	      /* its own, with a loopback and nothing else */
+	DYNO_NET_PRIVATE,     /* its own, with an address and a way out; root's alone */
+	DYNO_NET_PRIVATE_APP, /* the same, and dynos of one app may reach each other */
+};
 enum dyno_scratch { DYNO_SCRATCH_AUTO, DYNO_SCRATCH_TMPFS, DYNO_SCRATCH_DISK };
 
 /** enum dyno_tty - whether a command has a terminal of its own: a pseudo terminal inside the dyno. */
@@ -219,6 +230,10 @@ struct dyno_timing {
  * @scratch, @scratch_bytes, @scratch_inodes: where the dyno's writes go and how many they may be;
  *       on disk DYNO_SCRATCH_NO_LIMIT bytes are no limit
  * @network: namespace of the network
+ * @subnet: "172.20.0.0/16": where private networks take their addresses, the same for all of a
+ *       host; NULL: a range of 172.16.0.0/12 that no route of the host leads into
+ * @egress: to where a dyno with a private network may open connections: "all", "host", "none" or
+ *       ranges, "192.0.2.0/24,host"; NULL: "all"
  * @port: fixed $PORT, 0: chosen
  * @uid_range: "FIRST:COUNT" of host ids for dynos; NULL: the default range
  * @log_source: tag of the platform's lines; default "heroku"
@@ -285,6 +300,8 @@ struct dyno_run_opts {
 	enum dyno_network network;
 	uint16_t port;
 	const char *uid_range;
+	const char *subnet;
+	const char *egress;
 	const char *log_source;
 	uint64_t log_keep_bytes;
 	uint64_t boot_timeout_ms;

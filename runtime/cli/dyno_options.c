@@ -19,6 +19,8 @@
 static const char *const network_choices[] = {
 	[DYNO_NET_HOST] = "host",
 	[DYNO_NET_NONE] = "none",
+	[DYNO_NET_PRIVATE] = "private",
+	[DYNO_NET_PRIVATE_APP] = "private:app",
 	NULL,
 };
 
@@ -171,8 +173,18 @@ static const struct opt rows[] = {
 	 .kind = OPT_CHOICE,
 	 .offset = OPT_FIELD_CHOICE(struct dyno_options, run.network),
 	 .arg = "KIND",
-	 .help = "host or none (host)",
+	 .help = "host, none, private or private:app (host)",
 	 .choices = network_choices},
+	{.name = "subnet",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.subnet, const char *),
+	 .arg = "RANGE",
+	 .help = "addresses of private networks (172.16.0.0/16)"},
+	{.name = "egress",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.egress, const char *),
+	 .arg = "WHERE",
+	 .help = "all, host, none or ranges, of a private network (all)"},
 	{.name = "port",
 	 .kind = OPT_PORT,
 	 .offset = AT(run.port, uint16_t),

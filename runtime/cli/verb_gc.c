@@ -6,6 +6,7 @@
 struct gc_options {
 	struct cli_common common;
 	bool quiet;
+	bool network;
 };
 
 static const struct opt options[] = {
@@ -14,6 +15,10 @@ static const struct opt options[] = {
 	 .kind = OPT_FLAG,
 	 .offset = OPT_FIELD(struct gc_options, quiet, bool),
 	 .help = "do not list what was removed"},
+	{.name = "network",
+	 .kind = OPT_FLAG,
+	 .offset = OPT_FIELD(struct gc_options, network, bool),
+	 .help = "also what private networks need of the host"},
 	CLI_OPTION_JSON("print JSON"),
 };
 
@@ -37,6 +42,7 @@ static void gc_print(void *data, const char *kind, const char *name)
 static int gc_main(struct cli *cli, struct dyno_err *err)
 {
 	_cleanup_host_ struct dyno_host *host = NULL;
+	const struct gc_options *o = cli->options;
 	bool json = cli_common(cli)->json;
 	int r = cli_host_open(cli, &host, err);
 
@@ -47,6 +53,8 @@ static int gc_main(struct cli *cli, struct dyno_err *err)
 		json_open(&cli->out, "removed", '[');
 	}
 	r = dyno_gc(host, gc_print, cli, err);
+	if (r >= 0 && o->network)
+		r = dyno_gc_network(host, gc_print, cli, err);
 	if (r < 0) {
 		if (json) /* half a document helps nobody; the error is one of its own */
 			sbuf_done(&cli->out);

@@ -124,6 +124,24 @@ static int step_user_namespace(struct launch *l, struct dyno_err *err)
 	return userns_map_self(l->proc_fd, uid, uid, gid, err);
 }
 
+/* The first word on the channel, which the monitor says once the links stand. */
+static int step_network_wait(struct launch *l, struct dyno_err *err)
+{
+	struct init_msg msg;
+	ssize_t n;
+
+	if (!l->network)
+		return 0;
+	do
+		n = recv(l->child_channel_fd, &msg, sizeof(msg), 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_set(err, ERR_LAUNCH, errno, "wait for the network");
+	if (n != sizeof(msg) || msg.type != INIT_MSG_NETWORK)
+		_exit(LAUNCH_EXIT_DEADLINE); /* nobody is left to be told */
+	return 0;
+}
+
 static const struct step steps[] = {
 	{"deadline", child_deadline, NULL},
 	{"parent", child_parent, NULL},
@@ -156,6 +174,7 @@ static const struct step steps[] = {
 	{"terminal", child_terminal, NULL},
 	{"directory", child_directory, NULL},
 	{"privileges", child_privileges, NULL},
+	{"network-wait", step_network_wait, NULL},
 	{"descriptors", child_descriptors, NULL},
 	{"seccomp", child_seccomp, NULL},
 	{"exec", child_exec, NULL},

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "engine/host.h"
 #include "engine/lost.h"
+#include "engine/network.h"
 #include "engine/scratch.h"
 #include "engine/state.h"
 #include "kernel/cgroup.h"
@@ -135,4 +136,17 @@ DYNO_PUBLIC int dyno_gc(struct dyno_host *host, dyno_gc_fn fn, void *data, struc
 		return err_set(err, ERR_RUN_DIR, -r, "look at the run directory");
 	r = collect(&gc, err);
 	return r < 0 ? r : gc.count;
+}
+
+DYNO_PUBLIC int dyno_gc_network(struct dyno_host *host, dyno_gc_fn fn, void *data,
+				struct dyno_err *err)
+{
+	int run_fd;
+	int r = host_run_dir(host, &run_fd, err);
+
+	if (r == 0)
+		r = network_host_remove(run_fd, err);
+	if (r > 0 && fn)
+		fn(data, "firewall table", "inet " NETRULES_TABLE);
+	return r;
 }

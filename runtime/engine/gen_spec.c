@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "engine/generation.h"
 #include "kernel/slot.h"
+#include "model/etcfile.h"
 #include "model/uidrange.h"
 #include "rootfs/copytree.h"
 
@@ -68,20 +69,47 @@ static bool has_swap(void)
 	return sysinfo(&info) == 0 && info.totalswap > 0;
 }
 
-static int read_resolv(struct generation *gen, struct appspec_input *in)
+static void read_resolver_file(struct generation *gen, const char *path, struct appspec_input *in)
 {
-	_cleanup_close_ int fd = -EBADF;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *text;
 	size_t len;
 
-	if (gen->app->opts->network == DYNO_NET_NONE)
-		return 0;
-	fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || fd_read_all(fd, RESOLV_MAX_BYTES, &gen->arena, &text, &len) < 0)
-		return 0; /* a host without a resolver: so has the dyno */
+		return; /* a host without a resolver: so has the dyno */
 	in->resolv_conf = text;
 	in->resolv_len = len;
-	return 0;
+}
+
+/*
+ * A resolver on the host's loopback is not heard in another network.  Where it is systemd's, the
+ * servers that it asks itself stand in a file of its own.
+ */
+static void read_resolv(struct generation *gen, struct appspec_input *in)
+{
+	if (gen->app->opts->network == DYNO_NET_NONE)
+		return;
+	read_resolver_file(gen, "/etc/resolv.conf", in);
+	if (gen_is_private(gen) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len))
+		read_resolver_file(gen, "/run/systemd/resolve/resolv.conf", in);
+	gen->no_resolver =
+		gen_is_private(gen) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len);
+}
+
+/* Under what name and address the dyno finds itself and its host. */
+static void name_addresses(struct generation *gen, struct appspec_input *in)
+{
+	if (gen_is_private(gen)) {
+		in->network = SPEC_NET_PRIVATE;
+		in->address = gen->network.text;
+		in->host_address = gen->network.host_text;
+	} else if (gen->app->opts->network == DYNO_NET_HOST) {
+		in->network = SPEC_NET_HOST;
+		in->host_address = "127.0.0.1";
+	} else {
+		in->network = SPEC_NET_NONE;
+	}
+	in->host_name = in->host_address ? NETWORK_HOST_NAME : NULL;
 }
 
 /*
@@ -115,7 +143,6 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 		.scratch_fd = gen->scratch.mount_fd,
 		.scratch_bytes = gen->scratch.bytes,
 		.scratch_inodes = gen->scratch.inodes,
-		.network = gen->app->opts->network == DYNO_NET_NONE ? SPEC_NET_NONE : SPEC_NET_HOST,
 		.mounts = &gen->app->mounts,
 		.private_stack = gen->app->opts->private_stack,
 		.unconfined = gen->app->filter.unconfined,
@@ -143,9 +170,9 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 		binds[i] = gen->app->stack.binds[i].path;
 	in.binds = binds;
 	in.n_binds = gen->app->stack.n_binds;
-	r = read_resolv(gen, &in);
-	if (r == 0)
-		r = make_uuids(gen, err);
+	read_resolv(gen, &in);
+	name_addresses(gen, &in);
+	r = make_uuids(gen, err);
 	if (r < 0)
 		return r;
 	return appspec_compile(&in, &gen->arena, &gen->spec, err);

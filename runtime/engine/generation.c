@@ -32,6 +32,7 @@ void gen_init(struct generation *gen, struct app *app, uint32_t id)
 		.copy = SCRATCH_INIT,
 		.copy_fd = -EBADF,
 	};
+	network_init(&gen->network);
 	launch_init(&gen->launch);
 }
 
@@ -48,6 +49,7 @@ void gen_done(struct generation *gen)
 {
 	unshare_timing(gen);
 	launch_done(&gen->launch);
+	network_done(&gen->network);
 	close_fdp(&gen->copy_fd);
 	scratch_done(&gen->copy);
 	scratch_done(&gen->scratch);
@@ -103,6 +105,20 @@ static int reserve_port(struct generation *gen, struct dyno_err *err)
 	return port_reserve(gen->app->run_fd, &want, &gen->port_fd, &gen->port, err);
 }
 
+bool gen_is_private(const struct generation *gen)
+{
+	return gen->app->opts->network == DYNO_NET_PRIVATE ||
+	       gen->app->opts->network == DYNO_NET_PRIVATE_APP;
+}
+
+static int prepare_network(struct generation *gen, struct dyno_err *err)
+{
+	if (!gen_is_private(gen))
+		return 0;
+	return network_prepare(&gen->network, gen->app->run_fd, gen->app->opts, gen->app->name,
+			       gen->app->tag, err);
+}
+
 /* Of the dyno's memory file systems all but the scratch. */
 static uint64_t other_tmpfs_bytes(const struct generation *gen)
 {
@@ -146,11 +162,9 @@ int gen_prepare(struct generation *gen, struct dyno_err *err)
 		const char *name;
 		int (*fn)(struct generation *, struct dyno_err *);
 	} phases[] = {
-		{"ids", reserve_ids},
-		{"port", reserve_port},
-		{"environment", gen_make_environment},
-		{"scratch", make_scratch},
-		{"plan", gen_make_spec},
+		{"ids", reserve_ids},	      {"port", reserve_port},
+		{"address", prepare_network}, {"environment", gen_make_environment},
+		{"scratch", make_scratch},    {"plan", gen_make_spec},
 	};
 	size_t i;
 	int r;
@@ -186,6 +200,7 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->tty = gen->tty;
 	l->want_upper_fds = !app->opts->no_receipt;
 	l->slow_layers = app->slow_layers;
+	l->network = gen_is_private(gen) ? &gen->network : NULL;
 	l->timing = gen->timing;
 	if (stdio)
 		memcpy(l->stdio, stdio, sizeof(l->stdio));
@@ -213,12 +228,12 @@ static int plan_fault(struct generation *gen, struct dyno_err *err)
 }
 #endif
 
-/* Rootless the child has its own memory: its times come through a shared page. */
+/* Rootless, and with a private network, the child has its own memory: its times come through a shared page. */
 static void share_timing(struct generation *gen)
 {
 	void *page;
 
-	if (!gen->app->rootless || !gen->timing)
+	if ((!gen->app->rootless && !gen_is_private(gen)) || !gen->timing)
 		return;
 	page = mmap(NULL, sizeof(*gen->shared_timing), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -259,6 +274,7 @@ int gen_launch_copy(struct generation *gen, const int stdio[3], struct dyno_err 
 	unshare_timing(gen);
 	launch_done(&gen->launch);
 	launch_init(&gen->launch);
+	network_drop(&gen->network);
 	r = gen_copy_layer(gen, err);
 	if (r == 0)
 		r = gen_launch(gen, stdio, err);

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "engine/app.h"
 #include "engine/launch.h"
+#include "engine/network.h"
 #include "engine/receipt.h"
 #include "engine/scratch.h"
 #include "model/appspec.h"
@@ -31,6 +32,8 @@
  * @ids_fd, @base: the lock of its range of host ids, and the host's id 0 of it
  * @uid: the user inside
  * @port_fd, @port: the lock of $PORT
+ * @network: the private network, where it has one
+ * @no_resolver: no server of names that the host has can be reached from there
  * @host_listen_fd: asks who listens in the host's network, where the dyno shares it
  * @scratch_plan, @scratch: where its writes go, and how many they may be
  * @copy: a copy of the app's layer, where its file system takes no id map
@@ -53,6 +56,8 @@ struct generation {
 	uint32_t uid;
 	int port_fd;
 	uint16_t port;
+	struct network network;
+	bool no_resolver;
 	int host_listen_fd;
 	struct scratchplan scratch_plan;
 	struct scratch scratch;
@@ -94,6 +99,9 @@ int gen_launch(struct generation *gen, const int stdio[3], struct dyno_err *err)
  * layer.  Return: 1: launched; 0: that was tried already; -errno.
  */
 int gen_launch_copy(struct generation *gen, const int stdio[3], struct dyno_err *err);
+
+/** gen_is_private() - whether it has a private network. */
+bool gen_is_private(const struct generation *gen);
 
 /** gen_hint() - what the user could choose in place of what failed, where @err says nothing. */
 void gen_hint(const struct generation *gen, struct dyno_err *err);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -262,7 +263,7 @@ static uint64_t clone_flags(const struct launch *l)
 	 * Rootless the child makes a second user namespace by itself, which the kernel refuses to
 	 * a process that shares its memory.
 	 */
-	if (!l->rootless && !l->slow_layers)
+	if (!l->rootless && !l->slow_layers && !l->network)
 		flags |= CLONE_VM | CLONE_VFORK;
 	return flags;
 }
@@ -315,6 +316,41 @@ static int step_clone(struct launch *l, struct dyno_err *err)
 	return 0;
 }
 
+/* Only of a child that a later step leaves behind: one that is told of is reaped by who is told. */
+static void undo_clone(struct launch *l)
+{
+	int status;
+
+	if (l->pidfd < 0)
+		return;
+	(void)launch_kill(l); /* already gone is what is wanted */
+	(void)proc_wait(l->pidfd, &status);
+	close_fdp(&l->pidfd);
+}
+
+/* A child that has ended has said why by the channel, which is nearer to the cause. */
+static bool child_is_gone(const struct launch *l)
+{
+	struct pollfd p = {.fd = l->channel_fd};
+
+	return poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
+}
+
+static int step_network(struct launch *l, struct dyno_err *err)
+{
+	const struct init_msg msg = {.type = INIT_MSG_NETWORK};
+	int r;
+
+	if (!l->network)
+		return 0;
+	r = network_connect(l->network, l->pidfd, err);
+	if (r < 0 && !child_is_gone(l))
+		return r;
+	*err = (struct dyno_err){0};
+	(void)send(l->channel_fd, &msg, sizeof(msg), MSG_NOSIGNAL); /* gone: the channel tells */
+	return 0;
+}
+
 static void undo_user_namespaces(struct launch *l)
 {
 	size_t i;
@@ -331,7 +367,8 @@ static const struct step steps[] = {
 	{"channel", launch_channel, launch_undo_channel},
 	{"image", launch_image, launch_undo_image},
 	{"argv", launch_argv, launch_undo_argv},
-	{"clone", step_clone, NULL},
+	{"clone", step_clone, undo_clone},
+	{"network", step_network, NULL},
 };
 const struct step_table launch_parent = {steps, ARRAY_SIZE(steps)};
 

@@ -9,6 +9,10 @@
  * into it, gives up everything and executes dyno-init.  From then on there is one way to learn
  * anything: the status channel, whose other end is also what keeps the dyno alive.
  *
+ * Where the dyno gets a private network the child has memory of its own: the parent makes the links
+ * while the child mounts, and the child waits for its word before it gives up the last of what it
+ * has.
+ *
  * The order of the two tables in launch.c and child.c is the security argument; it is fixed here:
  * no tenant code runs before the last step, nothing of the tenant is opened by the parent, and the
  * namespaces the mounts and the network belong to are never owned by anyone inside.
@@ -22,6 +26,7 @@
 
 #include <dyno.h>
 
+#include "engine/network.h"
 #include "engine/step.h"
 #include "init/proto.h"
 #include "kernel/cgroup.h"
@@ -68,6 +73,7 @@ struct launch_tty {
  * @want_upper_fds: hand out the upper directories, which stay readable after the dyno's end
  * @slow_layers: a layer is on a file system that may block for long (FUSE, network): do not suspend
  *               the parent while the child mounts
+ * @network: the private network that the dyno gets, prepared; NULL: none
  * @timing: filled with the end of each step; may be NULL
  * @fault: see step.h
  *
@@ -101,6 +107,7 @@ struct launch {
 	bool want_listen_fd;
 	bool want_upper_fds;
 	bool slow_layers;
+	struct network *network;
 	struct dyno_timing *timing;
 	struct step_fault fault;
 

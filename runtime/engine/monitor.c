@@ -310,6 +310,7 @@ static void do_launch(struct monitor *m, uint32_t gen)
 		r = gen_prepare(&slot->gen, &slot->err);
 	}
 	tell_scratch(slot);
+	net_warn(slot);
 	slot->launched_us = time_now_us();
 	if (r == 0)
 		r = launch(slot, false);

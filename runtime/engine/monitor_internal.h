@@ -128,6 +128,7 @@ struct monitor_metrics {
  * @recorded, @recorded_state, @recorded_gen, @recorded_manifest: the newest exit record
  * @scratch_warned: the last warning about where writes go
  * @told_refusal: that the kernel refuses a limit was said
+ * @told_resolver: that no resolver can be reached was said
  * @cause: of the last failed health check
  */
 struct monitor {
@@ -148,6 +149,7 @@ struct monitor {
 	struct dyno_outcome last;
 	bool have_last;
 	bool told_refusal;
+	bool told_resolver;
 	bool recorded;
 	enum sup_state recorded_state;
 	uint32_t recorded_gen;
@@ -226,6 +228,19 @@ bool mem_line(const struct slot *slot, enum line_id line, struct line_args *args
 
 /** mem_json() - members: marks, what a sample is made of, growth. */
 void mem_json(const struct slot *slot, const struct memmark_sample *sample, struct sbuf *b);
+
+/** net_word() - the kind of network, as --network has it. */
+const char *net_word(const struct monitor *m);
+
+/** net_facts() - the addresses of a private network. @info: strings are borrowed from @slot */
+void net_facts(const struct slot *slot, struct dyno_info *info);
+
+/** net_inspect() - what a start with a private network has and was refused: members of the object
+ * that is open in @b. */
+void net_inspect(const struct slot *slot, struct sbuf *b);
+
+/** net_warn() - say once that no server of names can be reached, where that is so. */
+void net_warn(const struct slot *slot);
 
 /** mem_inspect() - the member "memory". */
 void mem_inspect(const struct slot *slot, struct sbuf *b);

@@ -218,6 +218,7 @@ static void fill_front(struct monitor *m, struct dyno_facts *f)
 		return;
 	f->info.init_pid = slot->gen.launch.pid;
 	f->info.port = slot->gen.port;
+	net_facts(slot, &f->info);
 	f->started_us = slot->launched_us;
 }
 
@@ -311,6 +312,7 @@ static void inspect_generation(const struct slot *slot, struct sbuf *b)
 	json_bool(b, "layer_copied", gen->copy.path != NULL);
 	json_u64(b, "memory_bytes", gen->spec.limits.memory_bytes);
 	json_u64(b, "processes", gen->spec.limits.pids);
+	net_inspect(slot, b);
 	mem_inspect(slot, b);
 	tell_limits(slot, b);
 	json_time(b, "launched", slot->launched_us);
@@ -404,7 +406,7 @@ void tell_inspect(struct monitor *m, struct sbuf *b)
 	inspect_facts(m, b);
 	json_str(b, "stack", m->app->stack.name);
 	json_str(b, "digest", m->app->entry.digest[0] ? m->app->entry.digest : NULL);
-	json_str(b, "network", m->app->opts->network == DYNO_NET_HOST ? "host" : "none");
+	json_str(b, "network", net_word(m));
 	json_str(b, "seccomp", m->app->opts->seccomp ? m->app->opts->seccomp : "default");
 	json_bool(b, "seccomp_log", m->app->opts->seccomp_log);
 	json_bool(b, "rootless", m->app->rootless);

@@ -41,13 +41,20 @@ unsigned int step_first(const struct step_table *table)
 	return stage;
 }
 
+/* A child with memory of its own stamps at the same time, to the same page: each takes a row. */
 static void stamp(struct dyno_timing *timing, const char *name)
 {
-	if (!timing || timing->n == DYNO_TIMING_MAX)
+	unsigned int n;
+
+	if (!timing)
 		return;
-	timing->name[timing->n] = name;
-	timing->at_ns[timing->n] = clock_ns();
-	timing->n++;
+	n = __atomic_fetch_add(&timing->n, 1, __ATOMIC_RELAXED);
+	if (n >= DYNO_TIMING_MAX) {
+		(void)__atomic_fetch_sub(&timing->n, 1, __ATOMIC_RELAXED); /* no row was taken */
+		return;
+	}
+	timing->name[n] = name;
+	timing->at_ns[n] = clock_ns();
 }
 
 #ifdef DYNO_WITH_FAULTS

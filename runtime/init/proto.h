@@ -36,6 +36,8 @@ enum init_msg_type {
 	INIT_MSG_TTY_FD = 7,	    /* with a descriptor, the master; sent before dyno-init runs */
 	/* to dyno-init */
 	INIT_MSG_SIGNAL = 16, /* value: signal; scope: whom it goes to */
+	/* to the child of a launch, before it is dyno-init */
+	INIT_MSG_NETWORK = 17, /* its network stands */
 };
 
 enum init_scope {

@@ -19,6 +19,8 @@
 /* Names of the lock files below the run directory. */
 #define SLOT_FILE_IDS	"ids"
 #define SLOT_FILE_PORTS "ports"
+/* Addresses of private networks, IPv4 in host byte order. */
+#define SLOT_FILE_ADDRESSES "addresses"
 
 /* Host ids per dyno. Source: user_namespaces(7), one full 16-bit range, as nspawn and podman use. */
 #define IDS_PER_SLOT 65536U

@@ -63,7 +63,9 @@ static void text_group(const struct appspec_input *in, struct sbuf *out)
 
 static void text_hosts(const struct appspec_input *in, struct sbuf *out)
 {
-	etc_hosts(out, in->hostname, NULL);
+	etc_hosts(out, in->hostname, in->address);
+	if (in->host_name)
+		etc_hosts_add(out, in->host_name, in->host_address);
 }
 
 static void text_hostname(const struct appspec_input *in, struct sbuf *out)
@@ -75,7 +77,8 @@ static void text_resolv(const struct appspec_input *in, struct sbuf *out)
 {
 	bool none = in->network == SPEC_NET_NONE;
 
-	etc_resolv_conf(out, none ? NULL : in->resolv_conf, none ? 0 : in->resolv_len);
+	etc_resolv_conf(out, none ? NULL : in->resolv_conf, none ? 0 : in->resolv_len,
+			in->network == SPEC_NET_HOST);
 }
 
 static void text_profile(const struct appspec_input *in, struct sbuf *out)

@@ -41,6 +41,8 @@
  * @scratch_mounted, @scratch_fd: a mount that is to take the writes; with neither it is a tmpfs
  * @scratch_bytes, @scratch_inodes: its limits
  * @network: see spec.h
+ * @address: of the dyno, "172.16.1.2"; NULL: the loopback's
+ * @host_name, @host_address: under which it finds its host; NULL: it does not
  * @mounts: what the caller asks for, checked by appspec_check_mounts(), sources open; may be NULL
  * @unconfined: no filter of system calls
  * @filter, @n_filter: see spec.h
@@ -68,6 +70,9 @@ struct appspec_input {
 	uint64_t scratch_bytes;
 	uint64_t scratch_inodes;
 	enum spec_network network;
+	const char *address;
+	const char *host_name;
+	const char *host_address;
 	const struct mountplans *mounts;
 	bool unconfined;
 	const struct sock_filter *filter;

@@ -42,8 +42,11 @@ static const char *const scratch_words[] = {[DYNO_SCRATCH_AUTO] = "auto",
 					    [DYNO_SCRATCH_TMPFS] = "tmpfs",
 					    [DYNO_SCRATCH_DISK] = "disk",
 					    NULL};
-static const char *const network_words[] = {
-	[DYNO_NET_HOST] = "host", [DYNO_NET_NONE] = "none", NULL};
+static const char *const network_words[] = {[DYNO_NET_HOST] = "host",
+					    [DYNO_NET_NONE] = "none",
+					    [DYNO_NET_PRIVATE] = "private",
+					    [DYNO_NET_PRIVATE_APP] = "private:app",
+					    NULL};
 
 const struct dynospec_row dynospec_rows[] = {
 	{.name = "schema", .kind = KEY_SCHEMA},
@@ -62,6 +65,8 @@ const struct dynospec_row dynospec_rows[] = {
 	U64(scratch_bytes),
 	U64(scratch_inodes),
 	CHOICE(network, enum dyno_network, network_words),
+	STRING(subnet),
+	STRING(egress),
 	SCALAR("port", KEY_U16, uint16_t, dyno.port),
 	STRING(uid_range),
 	STRING(log_source),
@@ -111,7 +116,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 544 && sizeof(struct dyno_start_opts) == 576,
+_Static_assert(sizeof(struct dyno_run_opts) == 560 && sizeof(struct dyno_start_opts) == 592,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

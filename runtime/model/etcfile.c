@@ -27,6 +27,11 @@ void etc_hosts(struct sbuf *out, const char *hostname, const char *address)
 	sbuf_addf(out, "%s %s\n", address ? address : "127.0.1.1", hostname);
 }
 
+void etc_hosts_add(struct sbuf *out, const char *name, const char *address)
+{
+	sbuf_addf(out, "%s %s\n", address, name);
+}
+
 void etc_hostname(struct sbuf *out, const char *hostname)
 {
 	sbuf_adds(out, hostname);
@@ -104,9 +109,30 @@ static bool is_resolver_line(const char *s, size_t len)
 	return false;
 }
 
-void etc_resolv_conf(struct sbuf *out, const char *text, size_t len)
+/* The address of a nameserver line. Return: whether it is one. */
+static bool nameserver(const char *s, size_t len, const char **ret, size_t *ret_len)
+{
+	const size_t n = STRLEN("nameserver");
+
+	if (len <= n || memcmp(s, "nameserver", n) != 0 || !text_is_blank(s[n]))
+		return false;
+	*ret = s + n;
+	*ret_len = len - n;
+	text_trim(ret, ret_len);
+	return true;
+}
+
+/* 127.0.0.0/8 and ::1, as a resolver's file has them. */
+static bool is_loopback(const char *s, size_t len)
+{
+	return (len >= 4 && memcmp(s, "127.", 4) == 0) || (len >= 3 && memcmp(s, "::1", 3) == 0);
+}
+
+void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopback)
 {
 	struct text_lines lines = {.next = text, .end = text};
+	const char *server;
+	size_t server_len;
 
 	if (text)
 		lines.end += len;
@@ -114,9 +140,30 @@ void etc_resolv_conf(struct sbuf *out, const char *text, size_t len)
 		text_trim(&lines.s, &lines.len);
 		if (!is_resolver_line(lines.s, lines.len))
 			continue;
+		if (!loopback && nameserver(lines.s, lines.len, &server, &server_len) &&
+		    is_loopback(server, server_len))
+			continue;
 		sbuf_add(out, lines.s, lines.len);
 		sbuf_addc(out, '\n');
 	}
+}
+
+bool etc_resolv_reachable(const char *text, size_t len)
+{
+	struct text_lines lines = {.next = text, .end = text};
+	const char *server;
+	size_t server_len;
+
+	if (text)
+		lines.end += len;
+	while (text_lines_next(&lines)) {
+		text_trim(&lines.s, &lines.len);
+		if (is_resolver_line(lines.s, lines.len) &&
+		    nameserver(lines.s, lines.len, &server, &server_len) &&
+		    !is_loopback(server, server_len))
+			return true;
+	}
+	return false;
 }
 
 void etc_memory_limit(struct sbuf *out, uint64_t bytes)

@@ -8,6 +8,7 @@
 #ifndef DYNO_ETCFILE_H
 #define DYNO_ETCFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,9 @@ void etc_group(struct sbuf *out, uint32_t uid);
 /** etc_hosts() - localhost, and @hostname at @address (NULL: 127.0.1.1), already checked. */
 void etc_hosts(struct sbuf *out, const char *hostname, const char *address);
 
+/** etc_hosts_add() - one name more. */
+void etc_hosts_add(struct sbuf *out, const char *name, const char *address);
+
 /** etc_hostname() - @hostname and a newline. */
 void etc_hostname(struct sbuf *out, const char *hostname);
 
@@ -53,8 +57,12 @@ void etc_bashrc(struct sbuf *out);
 /**
  * etc_resolv_conf() - the host's resolv.conf without what a resolver would not read.
  * @text: @len bytes, any bytes; NULL: the dyno has no network, the file stays empty
+ * @loopback: servers on the host's loopback are passed on, which only the host's network reaches
  */
-void etc_resolv_conf(struct sbuf *out, const char *text, size_t len);
+void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopback);
+
+/** etc_resolv_reachable() - whether such a file names a server that is not on the loopback. */
+bool etc_resolv_reachable(const char *text, size_t len);
 
 /** etc_memory_limit() - memory.limit_in_bytes (CONTRACT 2.5). @bytes: 0: no limit */
 void etc_memory_limit(struct sbuf *out, uint64_t bytes);

@@ -170,8 +170,9 @@ struct spec_mount {
 };
 
 enum spec_network {
-	SPEC_NET_HOST, /* the caller's */
-	SPEC_NET_NONE, /* an own namespace with a loopback */
+	SPEC_NET_HOST,	  /* the caller's */
+	SPEC_NET_NONE,	  /* an own namespace with a loopback */
+	SPEC_NET_PRIVATE, /* the same with a link, an address and a way out */
 };
 
 /**

@@ -63,7 +63,8 @@ static const char every_key[] =
 	"\"command\":[\"rake\",\"db:migrate\"],\"oneoff\":true,"
 	"\"env\":{\"B\":\"\xc3\xa9 \\\"q\\\"\",\"A\":\"\",\"C\":\"x=y\\n\"},"
 	"\"env_files\":[\"/etc/shop.env\",\"b\"],\"scratch\":\"disk\","
-	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\",\"port\":65535,"
+	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\","
+	"\"subnet\":\"10.9.0.0/16\",\"egress\":\"host\",\"port\":65535,"
 	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_keep_bytes\":2097152,"
 	"\"log_metrics\":true,\"boot_timeout_ms\":90000,"
 	"\"grace_ms\":10000,\"restart\":\"on-failure\",\"exit_0\":\"complete\","
@@ -124,6 +125,8 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->scratch_bytes, 1073741824);
 	assert_int_equal(d->scratch_inodes, 5000);
 	assert_int_equal(d->network, DYNO_NET_NONE);
+	assert_string_equal(d->subnet, "10.9.0.0/16");
+	assert_string_equal(d->egress, "host");
 	assert_int_equal(d->port, 65535);
 	assert_string_equal(d->uid_range, "100000:65536");
 	assert_string_equal(d->log_source, "dokku");

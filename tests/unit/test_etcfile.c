@@ -99,14 +99,38 @@ static void etc_resolv_conf__junk__is_dropped(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(resolv); i++) {
 		sbuf_done(&out);
 		out = (struct sbuf){0};
-		etc_resolv_conf(&out, resolv[i].text, resolv[i].len);
+		etc_resolv_conf(&out, resolv[i].text, resolv[i].len, true);
 		assert_string_equal(sbuf_str(&out), resolv[i].out);
 	}
 	memset(text + 7, 'x', sizeof(text) - 7);
-	etc_resolv_conf(&out, text, sizeof(text));
+	etc_resolv_conf(&out, text, sizeof(text), true);
 	assert_int_equal(out.len, 0);
-	etc_resolv_conf(&out, NULL, 0); /* no network */
+	etc_resolv_conf(&out, NULL, 0, true); /* no network */
 	assert_int_equal(out.len, 0);
+}
+
+static void etc_resolv_conf__own_network__has_no_server_on_the_loopback(void **state)
+{
+	_cleanup_sbuf_ struct sbuf out = {0};
+	static const char two[] =
+		"nameserver 127.0.0.53\nnameserver 192.0.2.1\nnameserver ::1\nsearch a\n";
+	static const char none[] = "nameserver  127.0.0.53\nsearch 127.0.0.1\n";
+
+	(void)state;
+	etc_resolv_conf(&out, two, sizeof(two) - 1, false);
+	assert_string_equal(sbuf_str(&out), "nameserver 192.0.2.1\nsearch a\n");
+	assert_true(etc_resolv_reachable(two, sizeof(two) - 1));
+	assert_false(etc_resolv_reachable(none, sizeof(none) - 1));
+	assert_false(etc_resolv_reachable(NULL, 0));
+}
+
+static void etc_hosts_add__name__has_its_address(void **state)
+{
+	_cleanup_sbuf_ struct sbuf out = {0};
+
+	(void)state;
+	etc_hosts_add(&out, "host.dyno.internal", "172.16.0.1");
+	assert_string_equal(sbuf_str(&out), "172.16.0.1 host.dyno.internal\n");
 }
 
 struct home {
@@ -298,6 +322,8 @@ int main(void)
 		cmocka_unit_test(etc_cgroup_max__limits__as_v2_shows_them_C2_5),
 		cmocka_unit_test(etc_memory_limit__bytes__as_v1_shows_them_C2_5),
 		cmocka_unit_test(etc_resolv_conf__junk__is_dropped),
+		cmocka_unit_test(etc_resolv_conf__own_network__has_no_server_on_the_loopback),
+		cmocka_unit_test(etc_hosts_add__name__has_its_address),
 		with_home(etc_profile__scripts__are_sourced_in_c_order_C3_2),
 		with_home(etc_profile__collating_locale__is_put_aside_C3_2),
 		with_home(etc_profile__no_scripts__is_silent),

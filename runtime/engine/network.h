@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * network.h - a dyno's own network with a way out: an address, a routed pair of links, and the
+ * host's part, which all dynos share.
+ *
+ * Theory of operation.  The dyno's namespace has one link, eth0, whose other end stands on the
+ * host.  Both have the same hardware address and no address resolution: what goes in at one end
+ * comes out at the other, and there is nobody whose answers could be forged.  The dyno has one
+ * address and a route to everywhere by eth0; the host has a route to that one address.  The host's
+ * firewall table (model/netrules.h) goes by the names of links, so that a start touches no rule.
+ *
+ * Who has an address is told by a lock in the run directory (kernel/slot.h), and by the kernel,
+ * which gives a link's name only once.  Nothing has to be taken back: the links go with the dyno's
+ * namespace, the route with the link, the lock with its holder.
+ */
+#ifndef DYNO_ENGINE_NETWORK_H
+#define DYNO_ENGINE_NETWORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <dyno.h>
+
+#include "model/netpool.h"
+#include "model/netrules.h"
+
+/* The name under which a dyno finds its host. */
+#define NETWORK_HOST_NAME "host.dyno.internal"
+
+/**
+ * struct network - the private network of one start; network_init(), then network_prepare().
+ * @lock_fd: keeps @address
+ * @route_fd: asks the host's links and routes
+ * @filter_fd: asks the table inside the dyno; negative: it has none
+ * @address: of the dyno, in host byte order; 0: not prepared
+ * @group: number of the app whose dynos may reach each other; 0: they may not
+ * @link: number of the host's end, once connected
+ * @note: what the host's table says
+ * @egress: to where it may open connections
+ * @text, @text6: its addresses; @text6 is "" where the host has no IPv6
+ * @host_text: the host's address for it
+ */
+struct network {
+	int lock_fd;
+	int route_fd;
+	int filter_fd;
+	uint32_t address;
+	uint32_t group;
+	uint32_t link;
+	struct netrules_note note;
+	struct netrules_egress egress;
+	char text[NETPOOL_TEXT4_BYTES];
+	char text6[NETPOOL_TEXT6_BYTES];
+	char host_text[NETPOOL_TEXT4_BYTES];
+};
+
+/** network_init() - holds nothing. */
+void network_init(struct network *net);
+
+/**
+ * network_prepare() - see to the host's part, and take an address.
+ * @run_fd: the run directory (borrowed)
+ * @app: the app's name, @tag: of the run directory: together the group, with "private:app"
+ * Return: 0, or -errno: ERR_NETWORK, ERR_USAGE (a range or an egress that is none), ERR_HELPER
+ * (no nft), ERR_RUN_DIR.
+ */
+int network_prepare(struct network *net, int run_fd, const struct dyno_run_opts *opts,
+		    const char *app, const char *tag, struct dyno_err *err);
+
+/**
+ * network_connect() - make the links, addresses, routes and the table of a namespace that is new.
+ * @pidfd: of a process in it
+ * Return: 0, or -errno with ERR_NETWORK, ERR_HELPER; -ESRCH: the process has ended.
+ * Context: parent; it enters the other namespace and comes back
+ */
+int network_connect(struct network *net, int pidfd, struct dyno_err *err);
+
+/** network_drop() - take the links away before their namespace goes, for another try. */
+void network_drop(struct network *net);
+
+/** network_denied() - packets that the egress has refused. Return: 0; -errno: nothing counts. */
+int network_denied(const struct network *net, uint64_t *ret);
+
+/** network_done() - give all of it back; the last process inside has ended. */
+void network_done(struct network *net);
+
+/* ---- the host's part ---- */
+
+/**
+ * network_host() - the host's table, made where it is missing, with its address on the loopback
+ * and forwarding.
+ * @subnet: range that is asked for; NULL: any
+ * Return: 0, or -errno: ERR_NETWORK, ERR_USAGE, ERR_HELPER, ERR_RUN_DIR.
+ */
+int network_host(int run_fd, const char *subnet, struct netrules_note *ret, struct dyno_err *err);
+
+/**
+ * network_host_remove() - take the host's part away, and put forwarding back where it was off.
+ * Return: 1; 0: there was none; -errno: ERR_NETWORK -EBUSY: dynos are up; others.
+ */
+int network_host_remove(int run_fd, struct dyno_err *err);
+
+#endif

@@ -1,0 +1,261 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The private network of a dyno: its address, the way out, the host by name, no way to other dynos,
+# what is left of it (C9.1, C9.2, T39).  All of it happens in a network namespace of the test's, as
+# if that were the host; a second one, behind a link, is the world outside.
+# profiles: root
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154 # text for the dyno's bash; variables of bats and dynos.bash
+load lib
+load dynos
+
+OUTSIDE=10.77.0.2
+UPLINK=10.77.0.1
+
+setup_file() {
+	lib_setup_file
+	holder "$BASE/host"
+	holder "$BASE/world"
+	outside=$(cat "$BASE/world")
+	inside ip link set lo up
+	in_world ip link set lo up
+	inside ip link add up0 type veth peer name down0 netns "$outside"
+	inside ip address add "$UPLINK/24" dev up0
+	in_world ip address add "$OUTSIDE/24" dev down0
+	inside ip link set up0 up
+	in_world ip link set down0 up
+	# what is asked there is answered with the address that asks
+	nsenter --net="/proc/$outside/ns/net" -- python3 -c '
+import socketserver
+class Who(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(f"you are {self.client_address[0]}\n".encode())
+socketserver.TCPServer(("0.0.0.0", 7777), Who).serve_forever()' </dev/null >/dev/null 2>&1 3>&- &
+	echo "$!" >"$BASE/who"
+	nsenter --net="/proc/$(cat "$BASE/host")/ns/net" -- bash -c 'exec -a redis-server redis-check-rdb --port 6379 --bind 0.0.0.0 \
+		--protected-mode no --save "" --dir "$1"' - "$BASE" </dev/null >/dev/null 2>&1 3>&- &
+	echo "$!" >"$BASE/redis"
+	wait_for 5 in_world bash -c 'exec 9<>/dev/tcp/127.0.0.1/7777'
+	wait_for 5 inside bash -c 'exec 9<>/dev/tcp/127.0.0.1/6379'
+}
+
+teardown_file() {
+	local file
+	for file in redis who host world; do
+		[ ! -s "$BASE/$file" ] || kill "$(cat "$BASE/$file")" 2>/dev/null || :
+	done
+	lib_teardown_file
+}
+
+setup() {
+	lib_setup
+	dynos_setup
+	user=(nsenter --net="/proc/$(cat "$BASE/host")/ns/net" --)
+}
+
+# Whatever a test has left alive is stopped; then the host must be as it was before its first dyno.
+teardown() {
+	local place
+	[ -z "${pid:-}" ] || kill -TERM "$pid" 2>/dev/null || :
+	for place in "$DYNO_CFG_RUN_DIR"/*/*/ctl.sock; do
+		[ -S "$place" ] || continue
+		place=${place%/ctl.sock}
+		dyno stop --now "${place#"$DYNO_CFG_RUN_DIR"/}" >/dev/null 2>&1 || :
+	done
+	wait_for 20 no_links
+	dyno gc --network -q || :
+	[ "$(inside cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || fail "forwarding is still on"
+	[ -z "$(inside nft list tables)" ] || fail "a table is left"
+	lib_teardown
+}
+
+# holder FILE: a process that keeps a network namespace, its number in FILE
+holder() {
+	unshare --net sleep 1000 </dev/null >/dev/null 2>&1 3>&- &
+	echo "$!" >"$1"
+	wait_for 5 apart_from "$!"
+}
+
+apart_from() { [ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+inside() { nsenter --net="/proc/$(cat "$BASE/host")/ns/net" -- "$@"; }
+in_world() { nsenter --net="/proc/$(cat "$BASE/world")/ns/net" -- "$@"; }
+dyno() { inside "$DYNO" "$@"; }
+no_links() { ! inside ip -o link | grep -q ' dyno-'; }
+links() { inside ip -o link | grep -c ' dyno-'; }
+# of DYNO MEMBER: a member of what inspect tells of it
+of() { dyno inspect --json "$1" | jq -r "$2"; }
+# web_app: an app that listens well
+web_app() {
+	local dir
+	dir=$(app -t 'web: exec python3 listen.py' web)
+	tar -xzOf "$SHAPES" ./app/listen.py | put "$dir/listen.py"
+	echo "$dir"
+}
+# ask HOST PORT: for the dyno's bash: what is there says a line
+ask='ask() { exec 9<>"/dev/tcp/$1/$2" && head -n 1 <&9; }; '
+
+@test "C9.1 C9.2 T39 a dyno has an address of its own; the host reaches it, outside and other dynos do not" {
+	local address port init
+	begin --app shop --network private "$(web_app)" web
+	up
+	run -0 dyno inspect --json shop/web.1
+	jq -e '.network == "private" and .starts[0].egress == "all"' <<<"$output" >/dev/null
+	address=$(jq -r .address <<<"$output") port=$(jq .port <<<"$output")
+	[[ $address == 172.16.*.* ]]
+	[[ $(jq -r .address6 <<<"$output") == fd64:796e:6f00:* ]]
+	[ "$(dyno ps --json -a shop | jq -r '.[0].address')" = "$address" ]
+
+	# its link, and nothing else; the app cannot change it
+	init=$(pid1)
+	run -0 nsenter --net="/proc/$init/ns/net" ip -o -4 address show dev eth0
+	assert_line "inet $address/32"
+	run -0 dyno exec shop/web.1 -- cat /etc/hosts
+	grep -qx "$address $(of shop/web.1 '.starts[0].hostname')" <<<"$output"
+	run dyno exec shop/web.1 -- ip link set eth0 down
+	[ "$status" != 0 ]
+	assert_line "not permitted"
+
+	# from the host; from another dyno, of the same app too; from outside, which is told of a route
+	run -0 inside curl -s --max-time 20 "http://$address:$port/"
+	assert_line ok
+	run dyno run -q --app shop --network private "$(web_app)" -- bash -c "$ask ask $address $port"
+	assert_status 1
+	assert_line "Connection refused"
+	in_world ip route replace 172.16.0.0/16 via "$UPLINK"
+	run in_world timeout 1 bash -c "exec 9<>/dev/tcp/$address/$port"
+	[ "$status" != 0 ]
+	run -0 inside nft list chain inet dyno forward
+	grep -q 'oifname "dyno-\*" counter packets [1-9].* drop' <<<"$output"
+
+	# under a stranger's address it is not heard, whatever rights it had
+	nsenter --net="/proc/$init/ns/net" ip address add 172.16.0.99/32 dev eth0
+	run nsenter --net="/proc/$init/ns/net" python3 -c '
+import socket
+socket.create_connection(("172.16.0.1", 6379), 0.5, ("172.16.0.99", 0))'
+	[ "$status" != 0 ]
+	run -0 inside nft list chain inet dyno prerouting
+	grep -q 'counter packets [1-9].* drop' <<<"$output"
+	run -1 dyno gc --network
+	assert_error host.network
+	kill -TERM "$pid"
+	finish
+}
+
+@test "C9.2 C2.14 a dyno reaches outside under the host's address, and the host by its name" {
+	local dir
+	dir=$(app oneoff)
+	run -0 dyno run -q --network private "$dir" -- bash -c "$ask ask $OUTSIDE 7777"
+	assert_line "you are $UPLINK"
+	run -0 dyno run -q --network private "$dir" -- bash -c \
+		"exec 9<>/dev/tcp/host.dyno.internal/6379; echo PING >&9; head -n 1 <&9"
+	assert_line "+PONG"
+	run -0 dyno run -q --network host "$dir" -- bash -c \
+		"exec 9<>/dev/tcp/host.dyno.internal/6379; echo PING >&9; head -n 1 <&9"
+	assert_line "+PONG"
+}
+
+@test "an egress that is narrowed refuses, and counts it" {
+	local dir egress
+	dir=$(app -t "worker: $ask (ask $OUTSIDE 7777; ask host.dyno.internal 6380; ask ::1 1) 2>&1; sleep 1000" egress)
+	begin --app egress --network private --egress none "$dir" worker
+	says 10 "/dev/tcp/$OUTSIDE/7777: Connection refused"
+	says 10 "/dev/tcp/::1/1: "
+	[ "$(of egress/worker.1 '.starts[0].egress')" = none ]
+	[ "$(of egress/worker.1 '.starts[0].egress_denied')" -ge 2 ]
+	kill -TERM "$pid"
+	finish
+	dir=$(app oneoff)
+	for egress in "$OUTSIDE" "host,10.77.0.0/24"; do
+		run -0 dyno run -q --network private --egress "$egress" "$dir" -- bash -c "$ask ask $OUTSIDE 7777"
+		assert_line "you are $UPLINK"
+	done
+	run dyno run -q --network private --egress host "$dir" -- bash -c "$ask ask $OUTSIDE 7777"
+	assert_line "Connection refused"
+	run -0 dyno run -q --network private --egress host "$dir" -- bash -c \
+		"exec 9<>/dev/tcp/host.dyno.internal/6379; echo PING >&9; head -n 1 <&9"
+	assert_line "+PONG"
+	run --separate-stderr dyno run -q --network private --egress example.org "$dir" -- true
+	refused usage 125
+}
+
+@test "private:app lets dynos of one app reach each other, and no others" {
+	local address port
+	begin --app shop --network private:app "$(web_app)" web
+	up
+	address=$(of shop/web.1 .address) port=$(of shop/web.1 .port)
+	run -0 dyno run -q --app shop --network private:app "$(web_app)" -- bash -c \
+		"exec 9<>/dev/tcp/$address/$port; printf 'GET / HTTP/1.0\r\n\r\n' >&9; cat <&9"
+	assert_line ok
+	run dyno run -q --app other --network private:app "$(web_app)" -- bash -c "$ask ask $address $port"
+	assert_line "Connection refused"
+	run dyno run -q --app shop --network private "$(web_app)" -- bash -c "$ask ask $address $port"
+	assert_line "Connection refused"
+	kill -TERM "$pid"
+	finish
+	# what they were known by has gone with them
+	run -0 inside nft list set inet dyno members
+	assert_no_line elements
+}
+
+@test "the range is one that no route of the host leads into, or the one that is named" {
+	local dir
+	dir=$(app oneoff)
+	inside ip route add 172.16.3.0/24 via "$OUTSIDE"
+	run -0 dyno run -q --network private "$dir" -- cat /etc/hosts
+	assert_line "172.17.0.1 host.dyno.internal"
+	inside ip route del 172.16.3.0/24
+	run --separate-stderr dyno run -q --network private --subnet 10.9.0.0/16 "$dir" -- true
+	refused host.network 125
+	wait_for 20 no_links
+	run -0 dyno gc --network
+	assert_line "removed firewall table inet dyno"
+	run -0 dyno run -q --network private --subnet 10.9.0.0/29 "$dir" -- cat /etc/hosts
+	assert_line "10.9.0.1 host.dyno.internal"
+	run --separate-stderr dyno run -q --network private --subnet 10.9.0.1/16 "$dir" -- true
+	refused usage 125
+}
+
+@test "a resolver on the host's loopback is not handed on, and is warned of" {
+	local dir
+	dir=$(app oneoff)
+	run -0 unshare --mount bash -c '
+		printf "nameserver 127.0.0.53\nsearch example.org\n" >"$1/resolv"
+		mount --bind "$1/resolv" /etc/resolv.conf
+		shift
+		exec "$@"' - "$BASE" "${user[@]}" "$DYNO" run --network private "$dir" -- cat /etc/resolv.conf
+	assert_line "search example.org"
+	assert_no_line "nameserver 127.0.0.53"
+	assert_line "Warning: no resolver can be reached"
+}
+
+@test "many started at once have addresses that differ, and SIGKILL of all monitors leaves nothing" {
+	local n=12 dir
+	[ "${DYNO_LONG:-0}" != 1 ] || n=200
+	dir=$(app -t 'worker: sleep 1000' herd)
+	run -0 dyno start --detach --network private "$dir" "worker=$n"
+	run -0 dyno ps --json -a herd
+	[ "$(jq -r '.[].address' <<<"$output" | sort -u | wc -l)" = "$n" ]
+	[ "$(links)" = "$n" ]
+	jq -r '.[].monitor_pid' <<<"$output" | xargs kill -KILL
+	wait_for 20 no_links
+	run -0 dyno gc -q
+}
+
+@test "a host without nft, and a caller without root, are told what to do" {
+	local dir
+	dir=$(app oneoff)
+	run -125 --separate-stderr unshare --mount bash -c '
+		mount -t tmpfs none /usr/sbin
+		mount -t tmpfs none /usr/local/sbin
+		shift
+		exec "$@"' - "$BASE" "${user[@]}" "$DYNO" run -q --network private "$dir" -- true
+	assert_error host.helper
+	grep -q 'apt install nftables' <<<"$stderr"
+	[ "$(inside cat /proc/sys/net/ipv4/ip_forward)" = 0 ]
+	mkdir -p "$BASE/user/run" "$BASE/user/data"
+	chown -R "$USER_ID:$USER_ID" "$BASE/user"
+	cp "$DYNO" "$BASE/user/dyno"
+	run -125 --separate-stderr "${user[@]}" setpriv --reuid "$USER_ID" --regid "$USER_ID" --clear-groups \
+		env DYNO_CFG_RUN_DIR="$BASE/user/run" DYNO_CFG_DATA_DIR="$BASE/user/data" \
+		"$BASE/user/dyno" run -q --network private "$dir" -- true
+	assert_error host.network
+}
