@@ -254,6 +254,8 @@ struct dyno_timing {
  * @seccomp: system calls: "default", "unconfined" or the path of a policy
  * @seccomp_log: let refused calls through and have the kernel log them
  * @no_receipt: do not look at what the dyno has written
+ * @keep: what it has written stays after its end, for dyno_diff() and dyno_copy(), until
+ *       dyno_remove(): a process of its own holds it, a copy of the one that calls
  * @read_only: `/` is read-only but for /tmp, /var/tmp, /dev/shm and @writable
  * @writable: paths of directories inside that stay writable beside @read_only
  * @tmpfs: memory of the dyno's own: "PATH[:SIZE[:INODES]]"
@@ -324,6 +326,7 @@ struct dyno_run_opts {
 	int seccomp_log;
 	unsigned int health_threshold;
 	int no_receipt;
+	int keep;
 	int read_only;
 	const char *const *writable;
 	size_t n_writable;
@@ -453,6 +456,7 @@ int dyno_scale(struct dyno_host *host, const char *app, const struct dyno_scale 
  * @state: "starting", "up", "stopping", "crashed", "down", "complete" or "failed"
  * @live: its monitor lives; else it is told from its last exit record
  * @oneoff: it completes
+ * @kept: it has ended, and its files are kept
  * @pid, @init_pid, @monitor_pid: the app's main process, dyno-init, the monitor, as the host
  *                                numbers them; 0: none
  * @port: $PORT; 0: none
@@ -473,6 +477,7 @@ struct dyno_info {
 	const char *state;
 	int live;
 	int oneoff;
+	int kept;
 	int pid;
 	int init_pid;
 	int monitor_pid;
@@ -856,14 +861,15 @@ int dyno_diff(struct dyno_host *host, const char *app, const char *name, dyno_wr
 	      void *data, struct dyno_err *err);
 
 /**
- * dyno_copy() - copy a path out of a live dyno, read as the dyno's root is seen, never beyond it.
+ * dyno_copy() - copy a path out of a dyno that lives, or whose files are kept, read as the dyno's root
+ * is seen, never beyond it.
  * @path: absolute, or relative to /app
  * @dest: a path that is made, or a directory to copy into; NULL: a tar archive to @out_fd
  */
 int dyno_copy(struct dyno_host *host, const char *app, const char *name, const char *path,
 	      const char *dest, int out_fd, struct dyno_err *err);
 
-/** dyno_remove() - forget an ended dyno: its records, manifests and logs.
+/** dyno_remove() - forget an ended dyno: its records, manifests and logs, and files that were kept.
  * Errors: "dyno.not-found"; "dyno.alive" */
 int dyno_remove(struct dyno_host *host, const char *app, const char *name, struct dyno_err *err);
 

@@ -37,6 +37,7 @@ void facts_json(struct sbuf *b, const struct dyno_info *info)
 	json_str(b, "app", info->app);
 	json_str(b, "type", info->type);
 	json_str(b, "state", info->state);
+	json_bool(b, "kept", info->kept);
 	json_positive(b, "pid", info->pid);
 	json_positive(b, "init_pid", info->init_pid);
 	json_positive(b, "monitor_pid", info->monitor_pid);

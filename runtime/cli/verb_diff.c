@@ -290,7 +290,7 @@ static int cp_main(struct cli *cli, struct dyno_err *err)
 		r = cli_host_open(cli, &host, err);
 	if (r == 0)
 		target = target_find_one(cli, host, &o->ask, name, err);
-	if (!target || target_need_live(target, "cp", err) < 0)
+	if (!target || (!target->info.kept && target_need_live(target, "cp", err) < 0))
 		return -EINVAL;
 	r = dyno_copy(host, target->info.app, target->info.name, path,
 		      str_eq(dest, "-") ? NULL : dest, STDOUT_FILENO, err);
@@ -307,6 +307,6 @@ const struct verb verb_cp = {
 	CLI_OPTIONS(cp_options, struct cp_options),
 	.min_operands = 2,
 	.max_operands = 2,
-	.words = OPT_WORDS_DYNO,
+	.words = OPT_WORDS_ENDED,
 	.main = cp_main,
 };

@@ -20,6 +20,8 @@ struct run_options {
 	bool no_tty;
 	bool verbose;
 	bool timing;
+	bool keep;
+	bool remove;
 };
 
 #define AT(member, type) OPT_FIELD(struct run_options, member, type)
@@ -35,6 +37,14 @@ static const struct opt options[] = {
 	 .kind = OPT_FLAG,
 	 .offset = AT(no_tty, bool),
 	 .help = "none: the command has the streams as they are"},
+	{.name = "keep",
+	 .kind = OPT_FLAG,
+	 .offset = AT(keep, bool),
+	 .help = "what it has written stays, for diff and cp, until rm"},
+	{.name = "rm",
+	 .kind = OPT_FLAG,
+	 .offset = AT(remove, bool),
+	 .help = "it goes with the dyno (as it does)"},
 	{.name = "time-limit",
 	 .kind = OPT_DURATION,
 	 .offset = AT(dyno.run.time_limit_ms, uint64_t),
@@ -290,6 +300,8 @@ static int check_way(const struct run_options *o, struct dyno_err *err)
 		return err_set(err, ERR_USAGE, 0, "run: --tty and --no-tty exclude each other");
 	if (o->tty)
 		attached = "--tty";
+	if (o->keep && o->remove)
+		return err_set(err, ERR_USAGE, 0, "run: --keep does not go with --rm");
 	if (o->dyno.detach && attached)
 		return err_set(err, ERR_USAGE, 0, "run: %s does not go with --detach", attached);
 	if (!o->dyno.detach && detached)
@@ -360,6 +372,7 @@ static int run_main(struct cli *cli, struct dyno_err *err)
 		r = cli_host_open(cli, &host, err);
 	if (r < 0)
 		return r;
+	o->dyno.run.keep = o->keep;
 	if (!o->dyno.detach)
 		return run_attached(cli, host, o, err);
 

@@ -289,6 +289,11 @@ int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, s
 		return r;
 	p.web = app->web;
 	p.oneoff = !app->formation;
+	if (o->keep && supervised && !p.oneoff && p.restart != SUP_RESTART_NEVER) {
+		err_set(err, ERR_USAGE, EINVAL, "keep the files of a dyno that is restarted");
+		err_hint(err, "dyno run --keep is for one that runs once");
+		return -EINVAL;
+	}
 	if (o->boot_timeout_ms)
 		p.boot_timeout_ms = o->boot_timeout_ms;
 	if (o->grace_ms)

@@ -98,6 +98,33 @@ static int step_uppers(struct launch *l, struct dyno_err *err)
 	return r;
 }
 
+static bool has_overlay_on_app(const struct dyno_spec *spec)
+{
+	for (size_t i = 0; i < spec->n_mounts; i++)
+		if (spec->mounts[i].kind == SPEC_MOUNT_OVERLAY)
+			return true;
+	return false;
+}
+
+/* Nothing of the tenant has run yet: each path is what the launch has made it. */
+static int step_roots(struct launch *l, struct dyno_err *err)
+{
+	static const char *const paths[LAUNCH_UPPERS] = {"/", "/app"};
+	struct init_msg msg = {.type = INIT_MSG_ROOT_FD};
+	const int n = has_overlay_on_app(l->spec) ? LAUNCH_UPPERS : 1;
+	int r = 0;
+
+	for (; l->want_root_fds && r == 0 && msg.value < n; msg.value++) {
+		_cleanup_close_ int fd =
+			open(paths[msg.value], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd < 0)
+			return err_set(err, ERR_LAUNCH, errno, "open %s", paths[msg.value]);
+		r = child_send_fd(l, &msg, fd, err);
+	}
+	return r;
+}
+
 static int step_loopback(struct launch *l, struct dyno_err *err)
 {
 	if (l->spec->network == SPEC_NET_HOST)
@@ -163,6 +190,7 @@ static const struct step steps[] = {
 	{"mounts", child_mounts, NULL},
 	{"uppers", step_uppers, NULL},
 	{"pivot", child_pivot, NULL},
+	{"roots", step_roots, NULL},
 	{"hostname", child_hostname, NULL},
 	/* giving up */
 	{"affinity", child_affinity, NULL},

@@ -418,6 +418,13 @@ int ctl_hand_over(struct ctl *ctl, uint64_t client, int fd)
 	return send_to(ctl, client, &head, NULL, &fd, 1);
 }
 
+void ctl_hang_up(struct ctl *ctl)
+{
+	for (size_t i = 0; i < CTL_CLIENTS_MAX; i++)
+		if (ctl->clients[i].fd >= 0)
+			drop(ctl, &ctl->clients[i]);
+}
+
 void ctl_hide(struct ctl *ctl)
 {
 	if (ctl->dir_fd < 0)

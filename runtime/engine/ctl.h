@@ -40,7 +40,9 @@
 	VERB(8, CTL_EXEC, "exec")                \
 	VERB(9, CTL_STATS, "stats")              \
 	VERB(10, CTL_EXEC_SIGNAL, "exec-signal") \
-	VERB(11, CTL_EXEC_TTY, "exec-tty")
+	VERB(11, CTL_EXEC_TTY, "exec-tty")       \
+	VERB(12, CTL_ROOT, "root")               \
+	VERB(13, CTL_RELEASE, "release")
 
 #define CTL_ENUM(number, id, name) id = (number),
 enum ctl_verb { CTL_VERBS(CTL_ENUM) };
@@ -172,6 +174,9 @@ int ctl_answer_later(struct ctl *ctl, uint64_t client, int32_t value, const stru
 
 /** ctl_hand_over() - CTL_TTY to a client that is still there. @fd: borrowed. Return: 0; -ENOENT. */
 int ctl_hand_over(struct ctl *ctl, uint64_t client, int fd);
+
+/** ctl_hang_up() - on every client; new ones are taken. */
+void ctl_hang_up(struct ctl *ctl);
 
 /** ctl_hide() - remove the socket, and so take no new client; the place may then go. */
 void ctl_hide(struct ctl *ctl);

@@ -100,8 +100,8 @@ static int open_place(struct dyno_host *host, const char *app, const char *name,
 	return r < 0 ? connect_failed(host, app, name, r, err) : r;
 }
 
-DYNO_PUBLIC int dyno_open(struct dyno_host *host, const char *app, const char *name,
-			  struct dyno **ret, struct dyno_err *err)
+int dynos_open(struct dyno_host *host, const char *app, const char *name, bool kept,
+	       struct dyno **ret, struct dyno_err *err)
 {
 	_cleanup_arena_ struct arena arena = {0};
 	struct dyno_facts facts;
@@ -123,6 +123,8 @@ DYNO_PUBLIC int dyno_open(struct dyno_host *host, const char *app, const char *n
 	str_fmt(dyno->app, sizeof(dyno->app), "%s", app);
 	str_fmt(dyno->name, sizeof(dyno->name), "%s", name);
 	r = dynos_facts(dyno, &arena, &facts, err);
+	if (r == 0 && kept != (bool)facts.info.kept)
+		r = dynos_not_found(host, app, name, err);
 	if (r < 0) {
 		dyno_close(dyno);
 		return r;
@@ -131,6 +133,12 @@ DYNO_PUBLIC int dyno_open(struct dyno_host *host, const char *app, const char *n
 	dyno->monitor_start = facts.monitor_start;
 	*ret = dyno;
 	return 0;
+}
+
+DYNO_PUBLIC int dyno_open(struct dyno_host *host, const char *app, const char *name,
+			  struct dyno **ret, struct dyno_err *err)
+{
+	return dynos_open(host, app, name, false, ret, err);
 }
 
 DYNO_PUBLIC void dyno_close(struct dyno *dyno)

@@ -44,6 +44,13 @@ struct dyno {
 int dynos_ask(struct dyno *dyno, const struct ctl_request *request, struct sbuf *ret_text,
 	      int *ret_fds, struct dyno_err *err);
 
+/**
+ * dynos_open() - dyno_open(), or to the process that holds the files of one that has ended.
+ * @kept: take only the latter; else only a live one
+ */
+int dynos_open(struct dyno_host *host, const char *app, const char *name, bool kept,
+	       struct dyno **ret, struct dyno_err *err);
+
 /** dynos_facts() - what the monitor says now. @arena: holds the strings. Errors: as dynos_ask(). */
 int dynos_facts(struct dyno *dyno, struct arena *arena, struct dyno_facts *ret,
 		struct dyno_err *err);

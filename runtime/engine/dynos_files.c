@@ -102,13 +102,18 @@ DYNO_PUBLIC int dyno_diff(struct dyno_host *host, const char *app, const char *n
 			  dyno_written_fn fn, void *data, struct dyno_err *err)
 {
 	_cleanup_(dyno_closep) struct dyno *dyno = NULL;
-	struct dyno_err why = {0};
+	struct dyno_err why = {0}, ignored;
 	int r = dyno_open(host, app, name, &dyno, &why);
 
 	if (r == 0)
 		r = diff_live(dyno, fn, data, &why);
 	if (r >= 0 || why.kind == ERR_NONE)
 		return r;
+	dyno_close(take_ptr(&dyno));
+	/* Of one whose files are kept they are looked at, else its manifest. */
+	if (r < 0 && why.kind == ERR_NOT_FOUND &&
+	    dynos_open(host, app, name, true, &dyno, &ignored) == 0)
+		return diff_live(dyno, fn, data, err);
 	/* Between two starts it has no files: those of its last end are told. */
 	if (why.kind == ERR_NOT_FOUND)
 		return diff_ended(host, app, name, fn, data, &why, err);
@@ -170,17 +175,59 @@ static int open_root(struct dyno *dyno, struct dyno_err *err)
 	return r < 0 ? r : take_fd(&root);
 }
 
+/* Below a directory that is mounted on /app a path has no /app; NULL: it is not there. */
+static const char *path_in_app(const char *path)
+{
+	const char *rest = str_starts(path, "/app");
+
+	if (path[0] != '/')
+		return path[0] ? path : NULL;
+	if (!rest || (rest[0] && rest[0] != '/'))
+		return NULL;
+	return rest[0] ? rest : "/";
+}
+
+/* The root of one whose files are kept; @path becomes what it is there. */
+static int open_kept_root(struct dyno *dyno, struct arena *arena, const char **path,
+			  struct dyno_err *err)
+{
+	static const struct ctl_request request = {.verb = CTL_ROOT};
+	const char *in_app = path_in_app(*path);
+	int fds[CTL_FDS_MAX];
+	int n = dynos_ask(dyno, &request, NULL, fds, err);
+	int ret = -EBADF;
+
+	if (n < 0)
+		return n;
+	if (n == 0)
+		return err_set(err, ERR_IO, ENOENT, "find the root of %s/%s", dyno->app,
+			       dyno->name);
+	if (n > 1 && in_app) {
+		*path = arena_fmt(arena, "%s%s", in_app[0] == '/' ? "" : "/", in_app);
+		ret = *path ? take_fd(&fds[1]) : -ENOMEM;
+	} else {
+		ret = take_fd(&fds[0]);
+	}
+	ctl_close_fds(fds, (size_t)n);
+	return ret < 0 ? err_set(err, ERR_MEMORY, -ret, "name the path") : ret;
+}
+
 DYNO_PUBLIC int dyno_copy(struct dyno_host *host, const char *app, const char *name,
 			  const char *path, const char *dest, int out_fd, struct dyno_err *err)
 {
 	_cleanup_(dyno_closep) struct dyno *dyno = NULL;
 	_cleanup_(copyout_done) struct copyout_source source = COPYOUT_SOURCE_INIT;
+	_cleanup_arena_ struct arena arena = {0};
 	_cleanup_close_ int root = -EBADF;
+	struct dyno_err ignored;
 	int r = dyno_open(host, app, name, &dyno, err);
 
-	if (r < 0)
+	if (r == 0)
+		root = open_root(dyno, err);
+	else if (dynos_open(host, app, name, true, &dyno, &ignored) == 0)
+		root = open_kept_root(dyno, &arena, &path, err);
+	else
 		return r;
-	root = open_root(dyno, err);
 	if (root < 0)
 		return root;
 	r = copyout_find(root, path, &source, err);

@@ -36,7 +36,7 @@
 /**
  * struct entry - one dyno, or one start of it.
  * @number: of its name, 0: it has none
- * @alive: somebody holds the place
+ * @alive: somebody holds the place, and not for its files alone
  * @place: there is one, alive or not
  * @gen: of a record
  */
@@ -178,7 +178,10 @@ static int read_place(struct listing *l, struct entry *entry)
 		facts.info.name = named->name;
 		entry->facts = facts;
 	}
-	if (!entry->alive)
+	/* Who holds the place holds files alone. */
+	if (entry->facts.info.kept)
+		entry->alive = false;
+	else if (!entry->alive)
 		tell_lost(&entry->facts.info);
 	return 1;
 }
@@ -291,7 +294,7 @@ static bool is_wanted(const struct listing *l, const struct entry *entry)
 {
 	int state = sup_state_find(entry->facts.info.state);
 
-	if (entry->place || (l->flags & DYNO_EACH_ENDED))
+	if ((entry->place && !entry->facts.info.kept) || (l->flags & DYNO_EACH_ENDED))
 		return true;
 	return (state == SUP_CRASHED || state == SUP_FAILED) &&
 	       str_eq(entry->facts.boot_id, l->boot_id);

@@ -2,6 +2,7 @@
 /* dynos_remove.c - dyno_remove(): forget an ended dyno. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <dyno.h>
@@ -9,12 +10,15 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
-#include "engine/host.h"
+#include "engine/dynos.h"
 #include "engine/lost.h"
 #include "engine/record.h"
 #include "engine/sink.h"
 #include "engine/state.h"
 #include "model/name.h"
+
+/* How long the removal of kept files may take. Source: own choice, millions of files */
+#define RELEASE_MS 60000
 
 /* "logs/", two names and ".log.1" */
 #define LOG_PATH_BYTES (2 * STATE_NAME_BYTES + 16)
@@ -67,6 +71,35 @@ static int remove_dead(struct dyno_host *host, struct state *state, bool remains
 	return -ENOENT;
 }
 
+/* It lets go of the files, then of the place, and hangs up. Return: 0; -errno: nobody holds any. */
+static int release_kept(struct dyno_host *host, const char *app, const char *name)
+{
+	static const struct ctl_request request = {.verb = CTL_RELEASE};
+	struct dyno *dyno;
+	struct dyno_err ignored;
+	struct pollfd p = {.events = POLLIN};
+	int r = dynos_open(host, app, name, true, &dyno, &ignored);
+
+	if (r < 0)
+		return r;
+	r = dynos_ask(dyno, &request, NULL, NULL, &ignored);
+	p.fd = dyno->fd;
+	/* A big tree takes its time; what takes longer is told to be busy. */
+	if (r >= 0 && poll(&p, 1, RELEASE_MS) != 1)
+		r = -EBUSY;
+	dyno_close(dyno);
+	return r < 0 ? r : 0;
+}
+
+static int take_again(int run_fd, const char *app, const char *name, int *lock_fd,
+		      struct state *state, bool *remains)
+{
+	struct dyno_err ignored;
+	int r = state_collect_begin(run_fd, lock_fd, &ignored);
+
+	return r < 0 ? r : state_take_dead(run_fd, app, name, state, remains);
+}
+
 static int check_names(const char *app, const char *name, struct dyno_err *err)
 {
 	int r = name_check_app(app, err);
@@ -91,6 +124,13 @@ DYNO_PUBLIC int dyno_remove(struct dyno_host *host, const char *app, const char 
 	if (r < 0)
 		return r;
 	r = state_take_dead(run_fd, app, name, &state, &remains);
+	/* Who connects may be a collector himself, and so may who lets go. */
+	if (r == 0) {
+		close_fdp(&lock_fd);
+		r = release_kept(host, app, name) == 0
+			    ? take_again(run_fd, app, name, &lock_fd, &state, &remains)
+			    : 0;
+	}
 	if (r < 0)
 		return err_set(err, ERR_RUN_DIR, -r, "hold the directory of the dyno %s/%s", app,
 			       name);

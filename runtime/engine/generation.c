@@ -59,6 +59,32 @@ void gen_done(struct generation *gen)
 	arena_done(&gen->arena);
 }
 
+void gen_rest(struct generation *gen)
+{
+	struct launch *l = &gen->launch;
+	int upper_fds[LAUNCH_UPPERS];
+	int root_fds[LAUNCH_UPPERS];
+
+	unshare_timing(gen);
+	memcpy(upper_fds, l->upper_fds, sizeof(upper_fds));
+	memcpy(root_fds, l->root_fds, sizeof(root_fds));
+	for (size_t i = 0; i < LAUNCH_UPPERS; i++)
+		l->upper_fds[i] = l->root_fds[i] = -EBADF;
+	launch_done(l);
+	memcpy(l->upper_fds, upper_fds, sizeof(upper_fds));
+	memcpy(l->root_fds, root_fds, sizeof(root_fds));
+	network_done(&gen->network);
+	close_fdp(&gen->host_listen_fd);
+	close_fdp(&gen->port_fd);
+}
+
+void gen_disown(struct generation *gen)
+{
+	scratch_disown(&gen->copy);
+	scratch_disown(&gen->scratch);
+	gen_done(gen);
+}
+
 /* ---- preparation --------------------------------------------------------------------------- */
 
 static void mark(struct generation *gen, const char *name)
@@ -198,7 +224,8 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	/* By it readiness is told, and health is asked, in a network of its own. */
 	l->want_listen_fd = (app->web || app->opts->health) && app->opts->network != DYNO_NET_HOST;
 	l->tty = gen->tty;
-	l->want_upper_fds = !app->opts->no_receipt;
+	l->want_upper_fds = !app->opts->no_receipt || app->opts->keep;
+	l->want_root_fds = app->opts->keep;
 	l->slow_layers = app->slow_layers;
 	l->network = gen_is_private(gen) ? &gen->network : NULL;
 	l->timing = gen->timing;

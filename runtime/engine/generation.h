@@ -116,6 +116,13 @@ bool gen_is_unwritten(const struct generation *gen);
  */
 size_t gen_sources(struct generation *gen, struct receipt_source *ret);
 
+/** gen_rest() - give back all but its files and its ids; its last process has ended.  gen_sources()
+ * may still be called; gen_done() gives back the rest. */
+void gen_rest(struct generation *gen);
+
+/** gen_disown() - gen_done(), but its files are another process's now, which has all descriptors. */
+void gen_disown(struct generation *gen);
+
 /** gen_done() - give all of it back; its last process has ended. */
 void gen_done(struct generation *gen);
 

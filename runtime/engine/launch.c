@@ -39,6 +39,7 @@ void launch_init(struct launch *l)
 		.listen_fd = -EBADF,
 		.tty_fd = -EBADF,
 		.upper_fds = {-EBADF, -EBADF},
+		.root_fds = {-EBADF, -EBADF},
 		.leaf = CGROUP_LEAF_INIT,
 		.euid = geteuid(),
 		.egid = getegid(),
@@ -393,6 +394,8 @@ static int *place_of(struct launch *l, const struct init_msg *msg)
 		return &l->tty_fd;
 	if (msg->type == INIT_MSG_UPPER_FD && msg->value >= 0 && msg->value < LAUNCH_UPPERS)
 		return &l->upper_fds[msg->value];
+	if (msg->type == INIT_MSG_ROOT_FD && msg->value >= 0 && msg->value < LAUNCH_UPPERS)
+		return &l->root_fds[msg->value];
 	return NULL;
 }
 
@@ -495,6 +498,8 @@ void launch_done(struct launch *l)
 	close_fdp(&l->tty_fd);
 	for (i = 0; i < ARRAY_SIZE(l->upper_fds); i++)
 		close_fdp(&l->upper_fds[i]);
+	for (i = 0; i < ARRAY_SIZE(l->root_fds); i++)
+		close_fdp(&l->root_fds[i]);
 	close_fdp(&l->pidfd);
 	steps_undo(&launch_parent, launch_parent.n, l);
 }

@@ -71,6 +71,7 @@ struct launch_tty {
  * @tty: a terminal in their place
  * @want_listen_fd: hand out a socket that asks about the dyno's network namespace
  * @want_upper_fds: hand out the upper directories, which stay readable after the dyno's end
+ * @want_root_fds: hand out the root, and /app where another overlay is mounted there
  * @slow_layers: a layer is on a file system that may block for long (FUSE, network): do not suspend
  *               the parent while the child mounts
  * @network: the private network that the dyno gets, prepared; NULL: none
@@ -83,6 +84,7 @@ struct launch_tty {
  * @listen_fd: see @want_listen_fd; -EBADF until the message arrived
  * @tty_fd: master of the terminal; -EBADF until the message arrived
  * @upper_fds: see @want_upper_fds: of the root's overlay, and of the one on /app where there is one
+ * @root_fds: see @want_root_fds
  * @upper_inodes: see struct init_msg
  * @leaf: the control group
  * @unmapped: path of a mount of the host whose file system takes no id map: owners there are not
@@ -106,6 +108,7 @@ struct launch {
 	struct launch_tty tty;
 	bool want_listen_fd;
 	bool want_upper_fds;
+	bool want_root_fds;
 	bool slow_layers;
 	struct network *network;
 	struct dyno_timing *timing;
@@ -117,6 +120,7 @@ struct launch {
 	int listen_fd;
 	int tty_fd;
 	int upper_fds[LAUNCH_UPPERS];
+	int root_fds[LAUNCH_UPPERS];
 	uint32_t upper_inodes;
 	struct cgroup_leaf leaf;
 	const char *unmapped;
@@ -169,7 +173,7 @@ int launch_start(struct launch *launch, struct dyno_err *err);
  * @ret: the message
  * @err: set when the message is a failed launch
  *
- * Descriptors that come along are kept in @launch->listen_fd, @tty_fd and @upper_fds.
+ * Descriptors that come along are kept in @launch->listen_fd, @tty_fd, @upper_fds and @root_fds.
  * Return: 1: a message; 0: none yet; -EPIPE: the other side is gone; -errno.
  */
 int launch_receive(struct launch *launch, struct init_msg *ret, struct dyno_err *err);

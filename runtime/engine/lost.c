@@ -232,7 +232,12 @@ static void tell(const struct grave *g, const struct record *record)
 static int keep_record(struct grave *g, struct dyno_err *err)
 {
 	struct record record;
-	int r = g->store ? 0 : host_store(g->host, &g->store, err);
+	int r;
+
+	/* Its end was recorded before its files were kept. */
+	if (g->facts.info.kept)
+		return 0;
+	r = g->store ? 0 : host_store(g->host, &g->store, err);
 
 	if (r < 0)
 		return r;

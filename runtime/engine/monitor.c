@@ -452,6 +452,8 @@ static void discard(struct monitor *m, struct slot *slot)
 	if (m->health.launch == &slot->gen.launch)
 		health_stop(&m->health);
 	output_close(&slot->output);
+	if (hold_take(slot))
+		return;
 	gen_done(&slot->gen);
 	*slot = (struct slot){
 		.m = m,
@@ -649,6 +651,8 @@ static bool feed_due(struct monitor *m)
 
 void mon_settle(struct monitor *m)
 {
+	if (m->holding)
+		return; /* nothing is left to decide */
 	while (tell_all_gone(m) || feed_due(m))
 		;
 	watch_health(m);
@@ -810,6 +814,8 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	tell_over(&m);
 	exec_end_all(&m);
 	forget_files(&m);
+	if (m.held)
+		hold(&m);
 	/* Who hears the hanging up may rely on it that the name is free. */
 	ctl_hide(&m.ctl);
 	state_release(&m.app->place);

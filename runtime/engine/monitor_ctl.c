@@ -111,7 +111,7 @@ static int do_layers(struct monitor *m, struct ctl_call *call, struct ctl_answer
 		     struct dyno_err *err)
 {
 	struct receipt_source sources[LAUNCH_UPPERS];
-	struct slot *slot = mon_need_running(m, err);
+	struct slot *slot = m->held ? m->held : mon_need_running(m, err);
 	size_t n;
 
 	(void)call;
@@ -137,7 +137,8 @@ int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct
 		[CTL_SIGNAL] = do_signal,      [CTL_WATCH] = do_watch,
 		[CTL_LAYERS] = do_layers,      [CTL_EXEC] = exec_request,
 		[CTL_STATS] = do_stats,	       [CTL_EXEC_SIGNAL] = exec_signal,
-		[CTL_EXEC_TTY] = exec_request,
+		[CTL_EXEC_TTY] = exec_request, [CTL_ROOT] = hold_root,
+		[CTL_RELEASE] = hold_release,
 	};
 	struct monitor *m = data;
 	uint32_t verb = call->request.verb;

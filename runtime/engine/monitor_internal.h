@@ -3,7 +3,8 @@
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
  * decisions do), monitor_caller.c (who holds it), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
  * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records),
- * monitor_ctl.c (requests from outside) and monitor_exec.c (processes that join the dyno).
+ * monitor_ctl.c (requests from outside), monitor_exec.c (processes that join the dyno) and
+ * monitor_hold.c (its files after its end).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
@@ -129,6 +130,8 @@ struct monitor_metrics {
  * @scratch_warned: the last warning about where writes go
  * @told_refusal: that the kernel refuses a limit was said
  * @told_resolver: that no resolver can be reached was said
+ * @held: of the generation whose files stay after its end; NULL: none
+ * @holding: it has ended, and only its files are left
  * @cause: of the last failed health check
  */
 struct monitor {
@@ -159,6 +162,8 @@ struct monitor {
 	const char *health_cause;
 	uint64_t health_count;
 	char scratch_warned[SCRATCH_WARNING_BYTES];
+	struct slot *held;
+	bool holding;
 };
 
 /** mon_feed() - one event through the table, and what it decides. */
@@ -319,5 +324,25 @@ int exec_signal(struct monitor *m, struct ctl_call *call, struct ctl_answer *ans
 
 /** exec_end_all() - the dyno has ended, and what joined it has, or must now. */
 void exec_end_all(struct monitor *m);
+
+/* ---- monitor_hold.c ---- */
+
+/** hold_take() - the generation has ended: give back all of it but its files.
+ * Return: whether these are to be kept. */
+bool hold_take(struct slot *slot);
+
+/**
+ * hold() - after the end: keep the files until somebody lets go of them.
+ *
+ * A supervised monitor does so itself, and returns then.  In the foreground a child of its own does,
+ * and this process gives up what it has of them, and of the place.
+ */
+void hold(struct monitor *m);
+
+/** hold_root() - hand out the root of what is kept; hold_release() - let go of it.  See ctl_fn. */
+int hold_root(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+	      struct dyno_err *err);
+int hold_release(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		 struct dyno_err *err);
 
 #endif

@@ -241,6 +241,7 @@ void tell_facts(struct monitor *m, struct dyno_facts *ret)
 			 .state = sup_state_name(m->sup.front.state),
 			 .live = 1,
 			 .oneoff = m->sup.policy.oneoff,
+			 .kept = m->holding,
 			 .monitor_pid = getpid(),
 			 .address = m->app->opts->network == DYNO_NET_HOST ? "127.0.0.1" : NULL,
 			 .restarts = sup_restarts(&m->sup),
@@ -428,7 +429,7 @@ static void take_receipt(struct monitor *m, struct slot *slot, struct receipt *r
 	struct dyno_err ignored;
 	size_t n;
 
-	if (gen_is_unwritten(&slot->gen))
+	if (m->app->opts->no_receipt || gen_is_unwritten(&slot->gen))
 		return;
 	n = gen_sources(&slot->gen, sources);
 	if (n == 0)

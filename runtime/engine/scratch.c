@@ -308,6 +308,13 @@ int scratch_make(struct store *store, const struct scratch_want *want, struct ar
 	return r;
 }
 
+void scratch_disown(struct scratch *s)
+{
+	close_fdp(&s->mount_fd);
+	close_fdp(&s->lock_fd);
+	s->path = NULL;
+}
+
 void scratch_done(struct scratch *s)
 {
 	_cleanup_close_ int all = -EBADF;

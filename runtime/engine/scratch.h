@@ -94,6 +94,9 @@ const char *scratch_limit_name(enum scratch_limit limit);
  * attributes only from Linux 6.6 on. */
 bool scratch_no_tmpfs(bool rootless);
 
+/** scratch_disown() - close it: another process has its descriptors, and removes it. */
+void scratch_disown(struct scratch *scratch);
+
 /** scratch_done() - remove it with all in it; its last process has ended. */
 void scratch_done(struct scratch *scratch);
 

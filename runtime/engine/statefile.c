@@ -28,6 +28,7 @@ static const struct member members[] = {
 	FACT("type", info.type),
 	FACT("state", info.state),
 	FACT_AS("oneoff", info.oneoff, MEMBER_FLAG),
+	FACT_AS("kept", info.kept, MEMBER_FLAG),
 	FACT("init_pid", info.init_pid),
 	FACT("monitor_pid", info.monitor_pid),
 	FACT("port", info.port),

@@ -34,6 +34,8 @@ enum init_msg_type {
 	INIT_MSG_LISTEN_FD = 5,	    /* with a descriptor; sent before dyno-init runs */
 	INIT_MSG_UPPER_FD = 6,	    /* with a descriptor; value: which; before dyno-init runs */
 	INIT_MSG_TTY_FD = 7,	    /* with a descriptor, the master; sent before dyno-init runs */
+	INIT_MSG_ROOT_FD = 8,	    /* with a descriptor; value: 0: `/`, 1: /app; before dyno-init
+				     * runs */
 	/* to dyno-init */
 	INIT_MSG_SIGNAL = 16, /* value: signal; scope: whom it goes to */
 	/* to the child of a launch, before it is dyno-init */

@@ -91,6 +91,7 @@ const struct dynospec_row dynospec_rows[] = {
 	STRING(seccomp),
 	SCALAR("seccomp_log", KEY_BOOL, int, dyno.seccomp_log),
 	SCALAR("receipt", KEY_NOT, int, dyno.no_receipt),
+	SCALAR("keep", KEY_BOOL, int, dyno.keep),
 	SCALAR("read_only", KEY_BOOL, int, dyno.read_only),
 	STRINGS("writable", KEY_LIST, writable),
 	STRINGS("tmpfs", KEY_LIST, tmpfs),
@@ -116,7 +117,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 560 && sizeof(struct dyno_start_opts) == 592,
+_Static_assert(sizeof(struct dyno_run_opts) == 568 && sizeof(struct dyno_start_opts) == 600,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # One-offs and their clients: limits of time, a terminal that goes away, streams as a pipe has them.
-# shellcheck disable=SC2016,SC2154 # text for the dyno's bash; variables set by bats
+# shellcheck disable=SC2016,SC2034,SC2154 # text for the dyno's bash; variables set by bats
 load lib
 load dynos
 load supervise
@@ -12,6 +12,7 @@ setup() {
 }
 
 teardown() {
+	dyno rm --all --force --quiet >/dev/null 2>&1 || : # what is kept has a process
 	supervise_teardown
 	lib_teardown
 }
@@ -105,4 +106,66 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	name=$(dyno ps --json | jq -r '.[0].name')
 	run -0 dyno exec "$name" 'echo R16 >/tmp/told'
 	finish 7
+}
+
+# ---- what stays -----------------------------------------------------------------------------------
+
+# kept_of NAME: whether its files are
+kept_of() { fact "$1" kept; }
+
+is_now_kept() { [ "$(kept_of "$1")" = true ]; }
+
+# is_kept NAME: what every kept one of these tests has
+is_kept() {
+	[ "$(kept_of "$1")" = true ] || fail "not kept: $(dyno ps --json --all)"
+	[ -z "$(live)" ] || fail "it counts as live"
+	run -0 dyno diff "$1"
+	assert_line 'A /app/made (5 B)'
+	assert_line 'A /tmp/d/f'
+	[ "$(dyno cp "$1:made" - | tar xO)" = make ] || fail "cp from /app"
+	as_user rm -rf "$BASE/copy"
+	run -0 dyno cp "$1:/tmp/d" "$BASE/copy"
+	[ "$(as_user cat "$BASE/copy/f")" = tmp ] || fail "cp from /tmp"
+	run -125 --separate-stderr dyno exec "$1" true
+	assert_error dyno.not-found
+	run -1 --separate-stderr dyno cp "$1:/none" "$BASE/copy2"
+	assert_error host.io
+	run -0 dyno gc
+	[ "$(kept_of "$1")" = true ] || fail "gc took it"
+}
+
+@test "--keep: what a one-off wrote is there for diff and cp until rm, wherever it was (U13, C2.1)" {
+	local write='echo make >made; mkdir /tmp/d; echo tmp >/tmp/d/f; exit 3' dir
+	dir=$(app -t 'web: true' kept)
+	run -3 dyno run -q --keep --name run.1 "$SHAPES" "$write"
+	is_kept run.1
+	run -125 --separate-stderr dyno run -q --name run.1 "$SHAPES" true
+	run -0 dyno rm run.1
+	run -1 dyno ps --all run.1
+	# a directory has a file system of its own on /app; a scratch on disk is a directory, or a file
+	run -3 dyno run -q --keep --scratch disk --name run.2 "$dir" "$write"
+	is_kept run.2
+	dyno run --detach --keep --name run.3 "$SHAPES" "$write" >/dev/null
+	run -3 dyno wait shapes/run.3
+	wait_for 20 is_now_kept run.3
+	is_kept run.3
+	run -0 dyno rm --all
+	supervise_quiet || fail "$(find "$BASE/run")"
+	[ -z "$(find "$BASE/data/scratch" -mindepth 1 2>/dev/null)" ] || fail "$(find "$BASE/data/scratch")"
+}
+
+@test "--rm is the default, and what is killed keeps nothing (U13, U4)" {
+	run -0 dyno run -q --rm --name run.1 "$SHAPES" 'echo x >made'
+	[ "$(kept_of run.1)" = false ] || fail "kept"
+	run -1 --separate-stderr dyno cp run.1:made -
+	run -125 --separate-stderr dyno run --rm --keep "$SHAPES" true
+	assert_error usage
+	run -0 dyno run -q --keep --scratch disk --name run.2 "$SHAPES" 'echo x >made'
+	holder=$(as_user cat "$BASE"/run/shapes/run.2/state.json | jq .monitor_pid)
+	kill -KILL "$holder"
+	gone 20 "$holder"
+	run -1 --separate-stderr dyno cp run.2:made -
+	[ "$(dyno ps --json --all | jq '[.[] | select(.name == "run.2")] | length')" = 1 ] || fail "told twice"
+	run -0 dyno gc
+	[ -z "$(find "$BASE/data/scratch" -mindepth 1 2>/dev/null)" ] || fail "$(find "$BASE/data/scratch")"
 }

@@ -218,6 +218,8 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 	case CTL_EXEC:
 	case CTL_EXEC_SIGNAL:
 	case CTL_EXEC_TTY:
+	case CTL_ROOT:
+	case CTL_RELEASE:
 		break;
 	}
 	return 0;

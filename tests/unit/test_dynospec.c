@@ -73,7 +73,7 @@ static const char every_key[] =
 	"\"stop_signal\":\"INT\",\"stop_scope\":\"main\",\"health\":\"http:/ok\","
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
 	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
-	"\"receipt\":false,\"read_only\":true,\"writable\":[\"/app\",\"/x\"],"
+	"\"receipt\":false,\"keep\":true,\"read_only\":true,\"writable\":[\"/app\",\"/x\"],"
 	"\"tmpfs\":[\"/t:1M\"],\"mounts\":[\"/s:/d:rw\"],\"private_stack\":true,"
 	"\"size\":\"2x\",\"memory\":\"300M\",\"memory_hard\":\"400M\","
 	"\"memory_policy\":\"hard\",\"swap\":\"100M\","
