@@ -16,6 +16,7 @@
 #include "base/util.h"
 #include "engine/host.h"
 #include "kernel/loopdev.h"
+#include "kernel/nft.h"
 #include "kernel/probe.h"
 #include "kernel/projquota.h"
 #include "rootfs/image.h"
@@ -100,6 +101,57 @@ static void probe_disk_limit(const struct dyno_host *host, struct probe_result *
 		      r < 0 ? "modprobe loop" : "apt install e2fsprogs");
 }
 
+/* What a foreign firewall drops is dropped, whatever ours accepts: it has to be told of dynos. */
+static void tell_dropping(const struct nft_chain *c, int n, struct probe_result *ret)
+{
+	char rule[PROBE_TEXT_BYTES];
+
+	ret->verdict = DYNO_WARN;
+	(void)str_fmt(ret->fact, sizeof(ret->fact), "chain %s of table %s %s drops %s%s", c->name,
+		      c->family, c->table,
+		      c->forward ? "what dynos send out" : "what dynos send to the host",
+		      n > 1 ? ", and there are more such chains" : "");
+	(void)str_fmt(rule, sizeof(rule), "insert rule %s %s %s", c->family, c->table, c->name);
+	(void)str_fmt(ret->fix, sizeof(ret->fix), "nft '%s iifname \"dyno-*\" accept%s%s%s'", rule,
+		      c->forward ? "; " : "", c->forward ? rule : "",
+		      c->forward ? " oifname \"dyno-*\" accept" : "");
+}
+
+/* What --network private needs. */
+static void probe_network(struct probe_result *ret)
+{
+	struct nft_chain chain;
+	const char *path = "";
+	_cleanup_close_ int program = nft_program(&path);
+	_cleanup_close_ int fd = nft_open();
+	int n;
+
+	*ret = (struct probe_result){.verdict = DYNO_WARN};
+	if (geteuid() != 0) {
+		(void)str_fmt(ret->fact, sizeof(ret->fact), "not root: host or none only");
+		return;
+	}
+	if (program < 0) {
+		(void)str_fmt(ret->fact, sizeof(ret->fact), "no program nft: host or none only");
+		(void)str_fmt(ret->fix, sizeof(ret->fix), "apt install nftables");
+		return;
+	}
+	n = fd < 0 ? fd : nft_dropping(fd, &chain, 1);
+	if (n < 0) {
+		(void)str_fmt(ret->fact, sizeof(ret->fact), "no nf_tables: host or none only: %s",
+			      err_errno_text(-n));
+		(void)str_fmt(ret->fix, sizeof(ret->fix), "modprobe nf_tables");
+		return;
+	}
+	if (n > 0) {
+		tell_dropping(&chain, n, ret);
+		return;
+	}
+	ret->verdict = DYNO_OK;
+	(void)str_fmt(ret->fact, sizeof(ret->fact), "%s; no foreign firewall drops by default",
+		      path);
+}
+
 int dyno_doctor(struct dyno_host *host, dyno_doctor_fn fn, void *data, struct dyno_err *err)
 {
 	const struct probe_ctx ctx = {
@@ -119,6 +171,8 @@ int dyno_doctor(struct dyno_host *host, dyno_doctor_fn fn, void *data, struct dy
 	}
 	probe_disk_limit(host, &result);
 	fn(data, "disk-limit", result.verdict, result.fact, result.fix);
+	probe_network(&result);
+	fn(data, "private-network", result.verdict, result.fact, result.fix);
 	for (size_t i = 0; i < ARRAY_SIZE(helpers); i++) {
 		probe_helper(host, i, &result);
 		missing += result.verdict == DYNO_MISSING;

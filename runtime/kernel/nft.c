@@ -23,6 +23,8 @@
 
 #define REQUEST_BYTES 512U
 #define REPLY_BYTES   4096U
+/* One part of a dump. Source: netlink(7) */
+#define DUMP_BYTES 16384U
 
 /* The kernel answers inside the request, but may load a module first. */
 #define REPLY_TIMEOUT_SEC 10
@@ -194,6 +196,103 @@ int nft_counter(int fd, const char *table, const char *name, uint64_t *ret_packe
 	memcpy(&be, packets.data, sizeof(be));
 	*ret_packets = be64toh(be);
 	return 0;
+}
+
+/* ---- chains of others ----------------------------------------------------------------------- */
+
+static const char *family_name(uint8_t family)
+{
+	return family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_IPV6 ? "ip6" : "inet";
+}
+
+static bool is_number(struct piece attrs, uint16_t type, uint32_t *ret)
+{
+	struct piece number;
+	uint32_t be;
+
+	if (!find(attrs, type, &number) || number.len != sizeof(be))
+		return false;
+	memcpy(&be, number.data, sizeof(be));
+	*ret = ntohl(be);
+	return true;
+}
+
+/* Whether the message is of a chain as struct nft_chain tells of. */
+static bool read_chain(const struct nlmsghdr *msg, struct nft_chain *ret)
+{
+	const struct nfgenmsg *gen = NLMSG_DATA(msg);
+	const struct piece attrs = {(const char *)gen + NLMSG_ALIGN(sizeof(*gen)),
+				    msg->nlmsg_len - NLMSG_LENGTH(sizeof(*gen))};
+	struct piece hook, table, name;
+	uint32_t policy, at;
+
+	if (gen->nfgen_family != NFPROTO_IPV4 && gen->nfgen_family != NFPROTO_IPV6 &&
+	    gen->nfgen_family != NFPROTO_INET)
+		return false;
+	if (!is_number(attrs, NFTA_CHAIN_POLICY, &policy) || policy != NF_DROP ||
+	    !find(attrs, NFTA_CHAIN_HOOK, &hook) || !is_number(hook, NFTA_HOOK_HOOKNUM, &at) ||
+	    (at != NF_INET_LOCAL_IN && at != NF_INET_FORWARD) ||
+	    !find(attrs, NFTA_CHAIN_TABLE, &table) || !find(attrs, NFTA_CHAIN_NAME, &name))
+		return false;
+	ret->family = family_name(gen->nfgen_family);
+	ret->forward = at == NF_INET_FORWARD;
+	str_fmt(ret->table, sizeof(ret->table), "%.*s", (int)table.len, table.data);
+	str_fmt(ret->name, sizeof(ret->name), "%.*s", (int)name.len, name.data);
+	return true;
+}
+
+/* Return: 1: the dump goes on; 0: it is over; -errno. */
+static int read_chains(const char *at, size_t left, struct nft_chain *ret, int max, int *n)
+{
+	struct nft_chain chain;
+
+	while (left >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *msg = (const void *)at;
+		size_t len = msg->nlmsg_len;
+		int num = 0;
+
+		if (len < sizeof(*msg) || len > left)
+			return -EPROTO;
+		if (msg->nlmsg_type == NLMSG_DONE || msg->nlmsg_type == NLMSG_ERROR) {
+			if (len >= NLMSG_LENGTH(sizeof(num)))
+				memcpy(&num, NLMSG_DATA(msg), sizeof(num));
+			return num;
+		}
+		if (len >= NLMSG_LENGTH(sizeof(struct nfgenmsg)) && read_chain(msg, &chain)) {
+			if (*n < max)
+				ret[*n] = chain;
+			(*n)++;
+		}
+		len = MIN_OF(NLMSG_ALIGN(len), left);
+		at += len;
+		left -= len;
+	}
+	return 1;
+}
+
+int nft_dropping(int fd, struct nft_chain *ret, int max)
+{
+	_Alignas(struct nlmsghdr) char buf[DUMP_BYTES];
+	struct request req;
+	struct nfgenmsg *gen;
+	int n = 0;
+	int r;
+
+	begin(&req, NFT_MSG_GETCHAIN);
+	req.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	gen = NLMSG_DATA(&req.head);
+	gen->nfgen_family = NFPROTO_UNSPEC;
+	if (send(fd, &req, req.head.nlmsg_len, MSG_NOSIGNAL) < 0)
+		return -errno;
+	do {
+		ssize_t got = recv(fd, buf, sizeof(buf), 0);
+
+		if (got < 0 && errno == EINTR)
+			r = 1;
+		else
+			r = got < 0 ? -errno : read_chains(buf, (size_t)got, ret, max, &n);
+	} while (r > 0);
+	return r < 0 ? r : n;
 }
 
 /* ---- telling -------------------------------------------------------------------------------- */

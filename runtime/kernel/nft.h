@@ -6,6 +6,7 @@
 #ifndef DYNO_NFT_H
 #define DYNO_NFT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,29 @@ int nft_comment(int fd, const char *table, char *buf, size_t size);
  * Return: 0; -ENOENT: there is none; -errno.
  */
 int nft_counter(int fd, const char *table, const char *name, uint64_t *ret_packets);
+
+/* Longest name of a table or chain that is told of. Source: linux/netfilter/nf_tables.h, 256 */
+#define NFT_NAME_BYTES 256
+
+/**
+ * struct nft_chain - a chain that drops or may drop what its rules do not know.
+ * @family: "ip", "ip6" or "inet"
+ * @forward: of packets that pass through the host; else of those that are for it
+ */
+struct nft_chain {
+	const char *family;
+	char table[NFT_NAME_BYTES];
+	char name[NFT_NAME_BYTES];
+	bool forward;
+};
+
+/**
+ * nft_dropping() - chains of the caller's namespace at the hooks input and forward whose policy is
+ * to drop.  Those of iptables-nft are among them, those of iptables-legacy are not.
+ * @ret: @max of them are filled
+ * Return: how many there are, which may be more than @max; -errno.
+ */
+int nft_dropping(int fd, struct nft_chain *ret, int max);
 
 /** nft_program() - nft(8). @ret_path: where it is. Return: it, O_PATH; -ENOENT: not installed. */
 int nft_program(const char **ret_path);

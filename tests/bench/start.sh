@@ -125,5 +125,13 @@ bundle '[]'
 	peers ""
 } >"$work/list"
 compare "network of the host" "${place[@]}" || status=1
+
+# In a network namespace of its own, which takes what dyno makes there with it.
+{
+	echo "network none	$build/dyno run -q --network none $digest -- /bin/true"
+	echo "network private	$build/dyno run -q --network private $digest -- /bin/true"
+} >"$work/list"
+# shellcheck disable=SC2016 # for the inner shell
+compare "private network" unshare --net sh -c 'ip link set lo up && exec "$@"' sh || status=1
 rmdir /sys/fs/cgroup/dyno /sys/fs/cgroup/*/dyno 2>/dev/null || :
 exit $status

@@ -31,7 +31,7 @@ class Who(socketserver.BaseRequestHandler):
         self.request.sendall(f"you are {self.client_address[0]}\n".encode())
 socketserver.TCPServer(("0.0.0.0", 7777), Who).serve_forever()' </dev/null >/dev/null 2>&1 3>&- &
 	echo "$!" >"$BASE/who"
-	nsenter --net="/proc/$(cat "$BASE/host")/ns/net" -- bash -c 'exec -a redis-server redis-check-rdb --port 6379 --bind 0.0.0.0 \
+	nsenter --net="/proc/$(cat "$BASE/host")/ns/net" -- bash -c 'exec -a redis-server redis-check-rdb --port 6379 --bind 0.0.0.0 :: \
 		--protected-mode no --save "" --dir "$1"' - "$BASE" </dev/null >/dev/null 2>&1 3>&- &
 	echo "$!" >"$BASE/redis"
 	wait_for 5 in_world bash -c 'exec 9<>/dev/tcp/127.0.0.1/7777'
@@ -148,6 +148,9 @@ socket.create_connection(("172.16.0.1", 6379), 0.5, ("172.16.0.99", 0))'
 	run -0 dyno run -q --network private "$dir" -- bash -c \
 		"exec 9<>/dev/tcp/host.dyno.internal/6379; echo PING >&9; head -n 1 <&9"
 	assert_line "+PONG"
+	run -0 dyno run -q --network private "$dir" -- bash -c \
+		"exec 9<>/dev/tcp/fd64:796e:6f00::ac10:1/6379; echo PING >&9; head -n 1 <&9"
+	assert_line "+PONG"
 	run -0 dyno run -q --network host "$dir" -- bash -c \
 		"exec 9<>/dev/tcp/host.dyno.internal/6379; echo PING >&9; head -n 1 <&9"
 	assert_line "+PONG"
@@ -225,6 +228,37 @@ socket.create_connection(("172.16.0.1", 6379), 0.5, ("172.16.0.99", 0))'
 	assert_line "search example.org"
 	assert_no_line "nameserver 127.0.0.53"
 	assert_line "Warning: no resolver can be reached"
+}
+
+@test "a foreign firewall that drops is named by doctor, with the rules that mend it" {
+	local dir fix
+	dir=$(app oneoff)
+	inside nft 'table ip docker { chain pass { type filter hook forward priority 0; policy drop; }; }'
+	run dyno run -q --network private "$dir" -- timeout 1 bash -c "$ask ask $OUTSIDE 7777"
+	[ "$status" != 0 ]
+	run dyno doctor --json
+	[ "$(jq -r '.probes[] | select(.name == "private-network").verdict' <<<"$output")" = warning ]
+	fix=$(jq -r '.probes[] | select(.name == "private-network").fix' <<<"$output")
+	[[ $fix == *"insert rule ip docker pass "* ]]
+	inside bash -c "$fix"
+	run -0 dyno run -q --network private "$dir" -- timeout 20 bash -c "$ask ask $OUTSIDE 7777"
+	assert_line "you are $UPLINK"
+	inside nft delete table ip docker
+}
+
+@test "T41 a launch that ends or is killed while its network is made leaves nothing" {
+	local dir step fault
+	need "this dyno has no fault points (make FAULT=1)" \
+		bash -c '! DYNO_FAULT=nonsense "$1" run "$2" -- true' - "$DYNO" "$SHAPES"
+	dir=$(app oneoff)
+	for step in network network-wait mounts; do
+		for fault in 5 kill; do
+			DYNO_FAULT=$step:$fault run dyno run -q --network private "$dir" -- true
+			[ "$status" != 0 ]
+		done
+	done
+	wait_for 20 no_links
+	run -0 dyno gc -q
 }
 
 @test "many started at once have addresses that differ, and SIGKILL of all monitors leaves nothing" {
