@@ -111,7 +111,7 @@ offers() {
 	json 'all(.verbs[].options[]; (.help | length > 0) and (.name | test("^[a-z][a-z0-9-]*$")))'
 	json 'all(.verbs[].options[]; (.kind == "flag") == (.argument == null))'
 	json 'all(.verbs[].options[]; (.kind == "choice") == (.choices | length > 0))'
-	json 'all(.verbs[]; .options | length <= 64)'
+	json 'all(.verbs[]; .options | length <= 128)'
 	json '[.verbs[] | select(.runs_command).name] == ["run", "start", "exec"]'
 }
 
@@ -228,9 +228,9 @@ offers() {
 	[[ " $(offers dyno slug '') " == *' pack add info ls verify rm gc '* ]]
 	[ "$(offers dyno slug ve)" = verify ]
 	[ "$(offers dyno run --boot)" = --boot-timeout ]
-	[ "$(offers dyno run --network '')" = 'host none' ]
+	[ "$(offers dyno run --network '')" = 'host none private private:app' ]
 	[ "$(offers dyno run --network = n)" = none ]
-	[ "$(offers dyno run --network =)" = 'host none' ]
+	[ "$(offers dyno run --network =)" = 'host none private private:app' ]
 	[ "$(offers dyno run sho)" = shop.tgz ]
 	[ "$(offers dyno run --env-file sho)" = shop.tgz ]
 	[ -z "$(offers dyno run --app sho)" ]
