@@ -22,7 +22,7 @@ on_terminal() {
 			def run(*args, **how): return Terminal([*DYNO, "run", *args], **how)
 			def execute(*args, **how): return Terminal([*DYNO, "exec", *args], **how)
 			def dyno(*args, **how): return subprocess.run([*DYNO, *args], capture_output=True,
-			                                              text=True, timeout=LIMIT, **how)
+			                                              timeout=LIMIT, **how)
 			def prompt(t, command, shown):
 			    t.expect(r"\$ (\x1b\[[0-9;]*[mK])*$")
 			    t.type(command + "\r")
@@ -102,5 +102,222 @@ on_terminal() {
 		prompt(two, "tty; cut -d' ' -f6-8 /proc/$$/stat", r"/dev/pts/1\r\n(\d+) 34817 \d+\r\n")
 		use(two)
 		use(one)
+	EOF
+}
+
+@test "less, vim, top, python and a program of curses: drawn, resized and left (C8.3)" {
+	dir=$(app screen)
+	export dir
+	put "$dir/curse" 755 <<-'EOF'
+		#!/usr/bin/python3
+		import curses
+		def main(screen):
+		    screen.timeout(200)  # ncurses misses a signal that comes just before it waits
+		    while True:
+		        rows, columns = screen.getmaxyx()
+		        screen.erase()
+		        screen.addstr(0, 0, f"is {rows} by {columns};")
+		        screen.refresh()
+		        key = screen.getch()
+		        if key == ord("q"):
+		            return
+		curses.wrapper(main)
+		raise SystemExit(9)
+	EOF
+	on_terminal <<-'EOF'
+		import shutil
+		one = run("--name", "run.1", os.environ["dir"], "bash", rows=30, columns=90)
+		one.expect("to up\r\n")
+		two = execute("screen/run.1", rows=30, columns=90)
+		for t in one, two:
+		    prompt(t, "./curse; echo s=$?", "is 30 by 90;")
+		    t.resize(20, 70)
+		    t.expect("20.*70")
+		    t.type("q")
+		    t.expect("s=9\r\n")
+		    t.resize(30, 90)
+		    prompt(t, "python3 -q", ">>> ")
+		    t.type("6 * 7\r")
+		    t.expect("42\r\n.*>>> ")
+		    t.type("\x04")
+		    if shutil.which("less"):
+		        prompt(t, "seq 1000 | less; echo s=$?", "\r\n28\r\n29\r\n:")
+		        t.type("G")
+		        t.expect("999\r\n.*1000")
+		        t.type("q")
+		        t.expect("s=0\r\n")
+		    if shutil.which("top"):
+		        prompt(t, "top -d 100; echo s=$?", "PID.*bash")
+		        t.type("q")
+		        t.expect("s=0\r\n")
+		    if shutil.which("vim"):
+		        prompt(t, "vim -u NONE /tmp/$$; cat /tmp/$$", "New.*~")
+		        t.type("ihello\x1b:wq\r")
+		        t.expect("written.*hello\r\n")
+		    prompt(t, "stty -a", "rows 30; columns 90;.* icanon .*echo ")
+		for t in two, one:
+		    prompt(t, "exit 3", "exit")
+		    t.ends(3).restored()
+	EOF
+}
+
+# What is left of a dyno, a client and its pump: nothing, soon.
+@test "the terminal's modes are put back whoever is killed, and nobody stays (T58, C8.2)" {
+	on_terminal <<-'EOF'
+		def children(pid, name):
+		    pids = subprocess.run(["pgrep", "-P", str(pid), "-x", name], capture_output=True, text=True)
+		    return [int(p) for p in pids.stdout.split()]
+		def gone(pid):
+		    try:
+		        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] in "ZX"
+		    except FileNotFoundError:
+		        return True
+		def begin():
+		    t = run("--name", "run.1", "--grace", "1s", SHAPES, "trap 'echo hung up; exit 4' HUP; "
+		            "echo here; while :; do read -t 1000 x || sleep 0.1; done")
+		    t.expect("here\r\n")
+		    wait_for(t.is_raw)
+		    return t, children(t.pid, "dyno-terminal")[0], children(t.pid, "dyno-init")[0]
+		def over(*pids):
+		    for pid in pids:
+		        wait_for(lambda: gone(pid), f"the end of {pid}")
+		for whom in range(3):  # dyno, its pump, the dyno's pid 1
+		    t, pump, init = begin()
+		    os.kill([t.pid, pump, init][whom], signal.SIGKILL)
+		    if whom == 1:
+		        t.expect("Client connection closed")
+		    t.ends([137, 4, 137][whom]).restored()
+		    over(pump, init)
+		dyno("gc")
+		# of exec: the client, its pump
+		t, *rest = begin()
+		for whom in range(2):
+		    e = execute("shapes/run.1", "echo here; exec sleep 1000")
+		    e.expect("here\r\n")
+		    wait_for(e.is_raw)
+		    pump = children(e.pid, "dyno-terminal")[0]
+		    os.kill([e.pid, pump][whom], signal.SIGKILL)
+		    e.ends([137, 129][whom]).restored()
+		    over(pump)
+		# a terminal that vanishes is told to the command
+		os.close(t.master)
+		over(t.pid, *rest)
+		os.waitpid(t.pid, 0)
+	EOF
+}
+
+@test "stopped clients keep nobody from ending: dyno stop ends in time, and its terminal is put back (C7.1)" {
+	on_terminal <<-'EOF'
+		t = run("--name", "run.1", "-q", SHAPES, "trap 'echo bye; exit 6' TERM; echo here; "
+		        "while :; do sleep 0.1; done")
+		t.expect("here\r\n")
+		e = execute("shapes/run.1", "trap '' HUP; echo here; exec sleep 1000")
+		e.expect("here\r\n")
+		wait_for(e.is_raw)
+		pumps = subprocess.run(["pgrep", "-P", f"{t.pid},{e.pid}", "-x", "dyno-terminal"],
+		                       capture_output=True, text=True).stdout.split()
+		assert len(pumps) == 2, pumps
+		for pid in [e.pid, *map(int, pumps)]:
+		    os.kill(pid, signal.SIGSTOP)
+		stopped = dyno("stop", "shapes/run.1")
+		assert stopped.returncode == 0, stopped
+		t.ends(6).restored()
+		t.expect("bye\r\n")
+		os.kill(e.pid, signal.SIGCONT)
+		assert e.wait() in (137, 143)
+		e.restored()
+	EOF
+}
+
+@test "a command that ^Z stops and nobody could continue goes on; ^D and ^C reach it (C8.2)" {
+	on_terminal <<-'EOF'
+		for begin in lambda: run("-q", SHAPES, "--", "cat"), lambda: execute("shapes/run.1", "--", "cat"):
+		    keeper = run("--name", "run.1", "-q", SHAPES, "echo here; exec sleep 1000")
+		    keeper.expect("here")
+		    t = begin()
+		    t.type("one\r")
+		    t.expect("one\r\none\r\n")
+		    t.type("\x1a")
+		    t.type("two\r")
+		    t.expect("two\r\n.*two\r\n")
+		    t.type("\x04")
+		    t.ends(0).restored()
+		    t = begin()
+		    t.type("one\r")
+		    t.expect("one\r\none\r\n")
+		    t.type("\x03")
+		    t.ends(130).restored()
+		    keeper.type("\x03")
+		    keeper.ends(130).restored()
+	EOF
+}
+
+@test "with a terminal nothing is weaker, and nothing is put into the caller's (T31, T32, T33)" {
+	dir=$(app weak)
+	export dir
+	put "$dir/look" 755 <<-'EOF'
+		#!/usr/bin/python3
+		import fcntl, os, termios
+		for line in open("/proc/self/status"):
+		    if line.split(":")[0] in ("Uid", "Gid", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
+		                              "NoNewPrivs", "Seccomp", "Seccomp_filters"):
+		        print(line.strip())
+		for name in sorted(os.listdir("/proc/self/ns")):
+		    print(name, os.readlink("/proc/self/ns/" + name))
+		print(sorted(f for f in os.listdir("/proc/self/fd") if int(f) < 100 and os.path.exists(f"/proc/self/fd/{f}")))
+		# TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD
+		for request, value in (0x5412, b"x"), (0x541c, b"\2\0\0\0"), (0x541d, b""), (0x5423, b"\1\0\0\0"):
+		    try:
+		        fcntl.ioctl(0, request, value)
+		        print("TAKEN", hex(request))
+		    except OSError as e:
+		        print(hex(request), e.strerror)
+		for path in "/proc/sys/kernel/core_pattern", "/proc/1/oom_score_adj", "/dev/pts/9", "/proc/sysrq-trigger":
+		    try:
+		        os.open(path, os.O_WRONLY)
+		        print("OPENED", path)
+		    except OSError:
+		        pass
+	EOF
+	on_terminal <<-'EOF'
+		t = run("--name", "run.1", "-q", os.environ["dir"], "./look; echo here; exec sleep 1000")
+		t.expect("here\r\n")
+		wanted = t.text().split("here\r\n")[0]
+		assert wanted.count("Operation not permitted") == 4, wanted
+		assert "CapEff:\t0000000000000000" in wanted and "NoNewPrivs:\t1" in wanted, wanted
+		assert "TAKEN" not in wanted and "OPENED" not in wanted, wanted
+		e = execute("weak/run.1", "--", "./look").ends(0)
+		assert e.text() == wanted, (e.text(), wanted)
+		t.type("\x03")
+		t.ends(130)
+	EOF
+}
+
+@test "every byte and every status, with a terminal: short ones, long ones, input from a pipe (T57)" {
+	local rounds
+	rounds=$(loops 10000)
+	export ROUNDS=$((rounds > 20 ? rounds : 20))
+	on_terminal <<-'EOF'
+		k = run("--name", "run.1", "-q", SHAPES, "echo here; exec sleep 1000")
+		k.expect("here")
+		for n in range(int(os.environ["ROUNDS"])):
+		    begin = (lambda *a: run("-q", SHAPES, *a)) if n % 2 else \
+		            (lambda *a: execute("shapes/run.1", *a))
+		    t = begin("--", "sh", "-c", f"echo hi {n}; exit {n % 100}").ends(n % 100)
+		    assert t.text() == f"hi {n}\r\n", (n, t.text())
+		lines = "".join(f"{i}\r\n" for i in range(1, 50001))
+		for t in run("-q", SHAPES, "--", "seq", "50000"), execute("shapes/run.1", "--", "seq", "50000"):
+		    t.ends(0)
+		    assert t.text() == lines, len(t.text())
+		# whoever goes on in the background does not keep the client
+		t = execute("shapes/run.1", "(trap '' HUP; while :; do echo more; sleep 0.1; done) & echo end; exit 8")
+		t.ends(8).expect("end\r\n")
+		# input that is no terminal; its end is told
+		r = dyno("run", "-qt", SHAPES, "--", "sh", "-c", "stty -echo; echo go; cat; tty", input=b"a\nb")
+		assert r.returncode == 0 and r.stdout.endswith(b"go\r\na\r\nb/dev/pts/0\r\n"), r
+		r = dyno("run", "-qT", SHAPES, "--", "sh", "-c", "cat; echo x >&2", input=b"a\nb")
+		assert (r.stdout, r.stderr, r.returncode) == (b"a\nb", b"x\n", 0), r
+		k.type("\x03")
+		k.ends(130)
 	EOF
 }
