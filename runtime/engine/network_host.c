@@ -271,6 +271,14 @@ static int remove_all(const struct netrules_note *note, struct dyno_err *err)
 	return r < 0 ? r : nft_run(text, sizeof(text) - 1, err);
 }
 
+/* Dynos of this run directory hold their addresses, whose links need not be waited for. */
+static bool has_dynos(int run_fd, const struct netpool *pool)
+{
+	_cleanup_close_ int fd = slot_open(run_fd, SLOT_FILE_ADDRESSES);
+
+	return fd >= 0 && slot_taken(fd, pool->base, netpool_count(pool) + 3) > 0;
+}
+
 int network_host_remove(int run_fd, struct dyno_err *err)
 {
 	_cleanup_close_ int lock_fd = take_lock(run_fd, err);
@@ -280,7 +288,7 @@ int network_host_remove(int run_fd, struct dyno_err *err)
 
 	if (r <= 0)
 		return r;
-	n = wait_for_links();
+	n = has_dynos(run_fd, &note.pool) ? count_links() : wait_for_links();
 	if (n < 0)
 		return err_set(err, ERR_NETWORK, -n, "list the host's links");
 	if (n > 0) {
