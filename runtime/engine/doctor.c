@@ -30,6 +30,7 @@ static const struct {
 	{"dyno-unpack", "no slug can be unpacked", DYNO_MISSING},
 	{"dyno-seccomp", "no policy of --seccomp can be used", DYNO_FALLBACK},
 	{"dyno-pack", "dyno slug pack does not work", DYNO_FALLBACK},
+	{"dyno-drain", "no lines can be sent elsewhere with --log", DYNO_FALLBACK},
 };
 
 static void probe_helper(const struct dyno_host *host, size_t i, struct probe_result *ret)
