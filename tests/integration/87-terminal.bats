@@ -340,6 +340,13 @@ on_terminal() {
 		assert e.text() == wanted, (e.text(), wanted)
 		t.type("\x03")
 		t.ends(130)
+		# a policy that keeps dyno-init from it: said, where the command would be stopped for ever
+		open(TMP + "/policy", "w").write('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '
+		                                 '[{"names": ["ioctl"], "action": "SCMP_ACT_ERRNO"}]}')
+		os.chmod(TMP + "/policy", 0o644)
+		t = run("-q", "--seccomp", TMP + "/policy", SHAPES, "--", "cat").ends(126)
+		t.expect("policy of --seccomp must allow")
+		t.restored()
 	EOF
 }
 
