@@ -322,17 +322,20 @@ static void on_pause_over(struct loop *loop, void *data)
 int ctl_open(struct ctl *ctl, int dir_fd, struct dyno_err *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int num = errno;
 	_cleanup_free_ char *packet = malloc(CTL_PACKET_BYTES);
 	struct sockaddr_un at;
 
 	if (!packet)
 		return err_set(err, ERR_MEMORY, ENOMEM, "make the control socket of the dyno");
+	if (fd < 0)
+		return err_set(err, ERR_IO, num, "make a socket");
 	ctl_address(&at, dir_fd);
 	/* The place is the caller's alone: what stands there is of a dead monitor. */
 	(void)unlinkat(dir_fd, CTL_SOCKET_NAME, 0);
 	/* bind(2) gives the file the mode of the socket, less the umask. */
-	if (fd < 0 || fchmod(fd, 0600) < 0 ||
-	    bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, BACKLOG) < 0)
+	if (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    listen(fd, BACKLOG) < 0)
 		return err_set(err, ERR_RUN_DIR, errno, "make the control socket of the dyno");
 
 	*ctl = CTL_INIT;

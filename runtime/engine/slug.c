@@ -15,6 +15,12 @@ void slug_done(struct slug *slug)
 	close_fdp(&slug->app_fd);
 }
 
+/* What a process or the host is short of says nothing of the tree. */
+static enum err_class kind_of(int num)
+{
+	return num == EMFILE || num == ENFILE || num == ENOMEM ? ERR_IO : ERR_STORE_DAMAGED;
+}
+
 static int open_trees(const struct store_entry *e, struct slug *s, struct dyno_err *err)
 {
 	if (e->kind == STORE_DIRECTORY) {
@@ -24,9 +30,11 @@ static int open_trees(const struct store_entry *e, struct slug *s, struct dyno_e
 		s->layer_fd = open_beneath(e->dir_fd, STORE_TREE, O_PATH | O_DIRECTORY, 0);
 		s->app_fd = open_beneath(e->dir_fd, STORE_APP, O_RDONLY | O_DIRECTORY, 0);
 	}
-	if (s->layer_fd < 0 || s->app_fd < 0)
-		return err_set(err, ERR_STORE_DAMAGED, s->layer_fd < 0 ? -s->layer_fd : -s->app_fd,
-			       "open the app's tree");
+	if (s->layer_fd < 0 || s->app_fd < 0) {
+		int num = s->layer_fd < 0 ? -s->layer_fd : -s->app_fd;
+
+		return err_set(err, kind_of(num), num, "open the app's tree");
+	}
 	return 0;
 }
 

@@ -74,6 +74,12 @@ int userns_make(const struct id_map *map, struct dyno_err *err)
 	if (pid < 0) {
 		int num = errno;
 
+		if (num == EAGAIN) {
+			err_set(err, ERR_HOST_LIMIT, num, "start a process");
+			err_hint(err, "raise the limit of processes (ulimit -u, pids.max) or stop "
+				      "some");
+			return -num;
+		}
 		err_set(err, ERR_USERNS, num, "create a user namespace");
 		probe_explain_userns(num, err);
 		return -num;
