@@ -269,6 +269,11 @@ struct dyno_timing {
  * @cpu_view: how many CPUs it is shown: "host", or "quota"
  * @require_limits: refuse to start where a limit cannot be set; else that is a warning
  * @log_keep_bytes: of the log files of a dyno that lives by itself, 1 MiB or more; default 64 MiB
+ * @logs: where the lines go besides, of a dyno that lives by itself or in a formation: "file:PATH",
+ *       "json:PATH", "fd:N", "journald", "syslog+udp://", "syslog+tcp://" or
+ *       "syslog+tls://HOST:PORT", "https://..."; see dyno-start(1)
+ * @log_policy: what is done when lines come faster than they can be handed on: "drop-oldest" or
+ *       "block"
  * @log_metrics: log load and memory about every 20 s, see `dyno-run`(1)
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
@@ -306,6 +311,9 @@ struct dyno_run_opts {
 	const char *egress;
 	const char *log_source;
 	uint64_t log_keep_bytes;
+	const char *const *logs;
+	size_t n_logs;
+	const char *log_policy;
 	uint64_t boot_timeout_ms;
 	uint64_t grace_ms;
 	const char *spec;

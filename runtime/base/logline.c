@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/json.h"
 #include "base/util.h"
 
 /* "2026-06-01T12:00:00": what a time has at the least. */
@@ -47,6 +48,24 @@ bool logline_trim(const char *line, size_t *io_len)
 		return false;
 	(*io_len)--;
 	return true;
+}
+
+static void add_member(struct sbuf *b, const char *name, const struct logline_part *value)
+{
+	sbuf_addf(b, ",\"%s\":", name);
+	sbuf_add_json(b, value->s, value->len);
+}
+
+void logline_json(const struct logline *record, struct sbuf *b)
+{
+	json_begin(b);
+	add_member(b, "time", &record->time);
+	add_member(b, "source", &record->source);
+	add_member(b, "dyno", &record->dyno);
+	add_member(b, "text", &record->text);
+	if (record->partial)
+		json_bool(b, "partial", true);
+	json_end(b);
 }
 
 bool logline_is_app(const struct logline *record)

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/str.h"
+
 /* The source of what the app itself has printed; any other is the platform's. */
 #define LOGLINE_APP "app"
 
@@ -41,6 +43,9 @@ bool logline_parse(const char *line, size_t len, struct logline *ret);
 
 /** logline_trim() - take the mark of a part off the end of a line. Return: whether there was one. */
 bool logline_trim(const char *line, size_t *io_len);
+
+/** logline_json() - a record as a line of JSON: time, source, dyno, text, and partial where it is. */
+void logline_json(const struct logline *record, struct sbuf *b);
 
 /** logline_is_app() - whether the app has printed it. */
 bool logline_is_app(const struct logline *record);

@@ -234,6 +234,22 @@ static const struct opt rows[] = {
 	 .offset = AT(run.log_source, const char *),
 	 .arg = "WORD",
 	 .help = "tag of dyno's own lines (heroku)"},
+	{.name = "log",
+	 .kind = OPT_LIST,
+	 .offset = AT(logs, struct opt_list),
+	 .arg = "URL",
+	 .help = "send the lines there too; may be repeated"},
+	{.name = "log-fd",
+	 .kind = OPT_PARSED,
+	 .offset = AT(log_fd, int),
+	 .arg = "N",
+	 .help = "as --log fd:N",
+	 .parse = value_fd},
+	{.name = "log-policy",
+	 .kind = OPT_STRING,
+	 .offset = AT(run.log_policy, const char *),
+	 .arg = "WORD",
+	 .help = "what a slow reader does: drop-oldest or block"},
 	{.name = "log-keep",
 	 .kind = OPT_SIZE,
 	 .offset = AT(run.log_keep_bytes, uint64_t),
@@ -369,6 +385,29 @@ static int check_sources(const struct cli *cli, const struct dyno_options *o, st
 	return r;
 }
 
+/* --log-fd is one more --log. */
+static int take_logs(struct cli *cli, struct dyno_options *o, struct dyno_err *err)
+{
+	const char **logs;
+	int r = check_fd("--log-fd", o->log_fd, err);
+
+	o->run.logs = o->logs.items;
+	o->run.n_logs = o->logs.n;
+	if (r < 0 || !o->log_fd)
+		return r;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it holds pointers */
+	logs = arena_calloc(&cli->arena, o->logs.n + 1, sizeof(*logs));
+	if (logs)
+		logs[o->logs.n] = arena_fmt(&cli->arena, "fd:%d", o->log_fd);
+	if (!logs || !logs[o->logs.n])
+		return err_set(err, ERR_MEMORY, ENOMEM, "keep where the lines go");
+	for (size_t i = 0; i < o->logs.n; i++)
+		logs[i] = o->logs.items[i];
+	o->run.logs = logs;
+	o->run.n_logs = o->logs.n + 1;
+	return 0;
+}
+
 int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *err)
 {
 	int r = check_sources(cli, o, err);
@@ -381,6 +420,8 @@ int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *
 		r = err_set(err, ERR_USAGE, 0, "%s: --wait goes with --detach", cli->verb->name);
 	if (r == 0 && o->spec)
 		r = read_spec(cli, o, err);
+	if (r == 0)
+		r = take_logs(cli, o, err);
 	if (r < 0)
 		return r;
 

@@ -17,7 +17,7 @@
 /**
  * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
- * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @log_metrics, @read_only, @writable,
+ * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @logs, @log_fd, @log_metrics, @read_only, @writable,
  * @tmpfs, @mounts, @io_max, @require_limits, @private_stack: as the parser fills them; for @run
  * @spec: --spec as it was given
  * @detach: the dynos live on without this command
@@ -39,6 +39,8 @@ struct dyno_options {
 	struct opt_list mounts;
 	bool private_stack;
 	bool seccomp_log;
+	struct opt_list logs;
+	int log_fd;
 	bool log_metrics;
 	struct opt_list io_max;
 	bool require_limits;

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "base/json.h"
 #include "base/logline.h"
 #include "base/util.h"
 
@@ -186,24 +185,6 @@ static void add_record(struct logview *view, const struct logline *r, struct sbu
 	sbuf_addc(out, '\n');
 }
 
-static void add_member(struct sbuf *out, const char *name, const struct logline_part *value)
-{
-	sbuf_addf(out, ",\"%s\":", name);
-	sbuf_add_json(out, value->s, value->len);
-}
-
-static void add_json(const struct logline *r, struct sbuf *out)
-{
-	json_begin(out);
-	add_member(out, "time", &r->time);
-	add_member(out, "source", &r->source);
-	add_member(out, "dyno", &r->dyno);
-	add_member(out, "text", &r->text);
-	if (r->partial)
-		json_bool(out, "partial", true);
-	json_end(out);
-}
-
 void logview_add(struct logview *view, const char *line, size_t len, struct sbuf *out)
 {
 	struct logline r = {0};
@@ -217,7 +198,7 @@ void logview_add(struct logview *view, const char *line, size_t len, struct sbuf
 		return;
 
 	if (view->form == LOGVIEW_JSON) {
-		add_json(&r, out);
+		logline_json(&r, out);
 	} else if (view->form == LOGVIEW_TEXT) {
 		add_text(view, out, &r.text);
 		sbuf_addc(out, '\n');

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/util.h"
 #include "engine/host.h"
+#include "engine/network.h"
 #include "kernel/loopdev.h"
 #include "kernel/nft.h"
 #include "kernel/probe.h"
@@ -30,6 +31,7 @@ static const struct {
 	{"dyno-unpack", "no slug can be unpacked", DYNO_MISSING},
 	{"dyno-seccomp", "no policy of --seccomp can be used", DYNO_FALLBACK},
 	{"dyno-pack", "dyno slug pack does not work", DYNO_FALLBACK},
+	{"dyno-drain", "no lines can be sent elsewhere with --log", DYNO_FALLBACK},
 };
 
 static void probe_helper(const struct dyno_host *host, size_t i, struct probe_result *ret)
@@ -141,6 +143,15 @@ static void probe_network(struct probe_result *ret)
 		(void)str_fmt(ret->fact, sizeof(ret->fact), "no nf_tables: host or none only: %s",
 			      err_errno_text(-n));
 		(void)str_fmt(ret->fix, sizeof(ret->fix), "modprobe nf_tables");
+		return;
+	}
+	if (network_host_lost()) {
+		(void)str_fmt(ret->fact, sizeof(ret->fact),
+			      "the table inet " NETRULES_TABLE
+			      " was removed while dynos are up: they "
+			      "are not kept apart, and have no way out");
+		(void)str_fmt(ret->fix, sizeof(ret->fix),
+			      "start or restart any dyno with --network private");
 		return;
 	}
 	if (n > 0) {

@@ -313,7 +313,8 @@ void gen_hint(const struct generation *gen, struct dyno_err *err)
 {
 	if (err->hint[0])
 		return;
-	if (gen->app->filter.own && (err->kind == ERR_LAUNCH || err->kind == ERR_LAUNCH_LOST))
+	if (gen->app->filter.own && (err->kind == ERR_LAUNCH || err->kind == ERR_LAUNCH_LOST ||
+				     (err->kind == ERR_EXEC_PERM && gen->tty.wanted)))
 		err_hint(err, "the policy of --seccomp must allow what dyno-init does: see "
 			      "`man dyno-run`");
 	if (err->kind != ERR_SCRATCH)

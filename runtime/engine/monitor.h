@@ -13,6 +13,7 @@
 #include <dyno.h>
 
 #include "engine/app.h"
+#include "engine/feed.h"
 #include "engine/output.h"
 
 /* How often a booting web dyno is looked at: often at first, since `up` is the answer to a human;
@@ -81,7 +82,8 @@ enum monitor_fd {
 	MONITOR_FD_LOG,	      /* lines of app and platform */
 	MONITOR_FD_KEEP,      /* its end is the dyno's */
 	MONITOR_FD_EVENTS,    /* events as lines of JSON */
-	_MONITOR_FD_MAX,
+	MONITOR_FD_LOGS,      /* the first of FEED_FDS_MAX that "fd:N" of --log means, N from 0 */
+	_MONITOR_FD_MAX = MONITOR_FD_LOGS + FEED_FDS_MAX,
 };
 
 /**

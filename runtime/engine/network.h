@@ -100,4 +100,7 @@ int network_host(int run_fd, const char *subnet, struct netrules_note *ret, stru
  */
 int network_host_remove(int run_fd, struct dyno_err *err);
 
+/** network_host_lost() - whether somebody has removed the table below dynos that are up. */
+bool network_host_lost(void);
+
 #endif

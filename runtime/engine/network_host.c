@@ -7,8 +7,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +22,8 @@
 #include "kernel/rtnl.h"
 #include "kernel/slot.h"
 
-/* Of whoever makes or removes the host's part, in the run directory. */
+/* Of whoever makes or removes the host's part, in the run directory. In it stands the namespace in
+ * which forwarding was off, for the case that somebody else removes the table with its note. */
 #define LOCK_FILE "network"
 
 /* The loopback of every namespace. Source: include/net/net_namespace.h, LOOPBACK_IFINDEX */
@@ -31,6 +34,9 @@
 
 /* Routes of a host that are looked at. Source: own choice; with more a range must be named */
 #define ROUTES_MAX 512
+
+/* Two numbers of 64 bits and what is between them. */
+#define MARK_BYTES 48
 
 #define FORWARD4   "/proc/sys/net/ipv4/ip_forward"
 #define FORWARD6   "/proc/sys/net/ipv6/conf/all/forwarding"
@@ -82,6 +88,37 @@ static int read_note(struct netrules_note *ret, struct dyno_err *err)
 	err_hint(err, "it is of another version: once no dyno is up, nft delete table inet %s",
 		 NETRULES_TABLE);
 	return -EEXIST;
+}
+
+/* The namespace of this process as text. */
+static void own_namespace(char buf[MARK_BYTES])
+{
+	struct stat st = {0};
+
+	(void)stat("/proc/self/ns/net", &st); /* 0 is nobody's */
+	str_fmt(buf, MARK_BYTES, "%ju:%ju\n", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+}
+
+/* Whether it is we who have switched forwarding on here, since the host was booted. */
+static bool forwarding_is_ours(int lock_fd)
+{
+	char own[MARK_BYTES];
+	char kept[MARK_BYTES];
+	ssize_t n = pread(lock_fd, kept, sizeof(kept) - 1, 0);
+
+	kept[n > 0 ? n : 0] = '\0';
+	own_namespace(own);
+	return str_eq(kept, own);
+}
+
+static void keep_forwarding(int lock_fd, bool ours)
+{
+	char own[MARK_BYTES];
+
+	own_namespace(own);
+	/* A hint beside the note of the table: without it forwarding stays on. */
+	if (ftruncate(lock_fd, 0) == 0 && ours)
+		(void)fd_write_full(lock_fd, own, strlen(own));
 }
 
 /* ---- making --------------------------------------------------------------------------------- */
@@ -154,11 +191,11 @@ static int make_table(const struct netrules_note *note, struct dyno_err *err)
 }
 
 /* @ret may be changed by a failure too. */
-static int make(const char *subnet, struct netrules_note *ret, struct dyno_err *err)
+static int make(int lock_fd, const char *subnet, struct netrules_note *ret, struct dyno_err *err)
 {
 	_cleanup_close_ int fd = rtnl_open();
 	struct netrules_note note = {
-		.forward_was_off = reads(FORWARD4, '0'),
+		.forward_was_off = reads(FORWARD4, '0') || forwarding_is_ours(lock_fd),
 		.ipv6 = reads(NO_IPV6, '0'),
 	};
 	int r;
@@ -170,6 +207,7 @@ static int make(const char *subnet, struct netrules_note *ret, struct dyno_err *
 	if (r < 0)
 		return r;
 	*ret = note;
+	keep_forwarding(lock_fd, note.forward_was_off);
 	r = add_host_addresses(fd, &note, err);
 	if (r == 0)
 		r = forward(&note, "1", err);
@@ -215,7 +253,7 @@ int network_host(int run_fd, const char *subnet, struct netrules_note *ret, stru
 		r = read_note(&note, err);
 	}
 	if (r == 0)
-		r = make(subnet, &note, err);
+		r = make(lock_fd, subnet, &note, err);
 	if (r >= 0)
 		r = check_subnet(subnet, &note, err);
 	if (r < 0)
@@ -300,5 +338,15 @@ int network_host_remove(int run_fd, struct dyno_err *err)
 		return -EBUSY;
 	}
 	r = remove_all(&note, err);
-	return r < 0 ? r : 1;
+	if (r < 0)
+		return r;
+	keep_forwarding(lock_fd, false);
+	return 1;
+}
+
+bool network_host_lost(void)
+{
+	struct netrules_note note;
+
+	return read_note(&note, NULL) == 0 && count_links() > 0;
 }

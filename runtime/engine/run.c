@@ -130,6 +130,14 @@ static int merge_spec(struct dyno_run_opts *opts, struct arena *arena, struct dy
 	return -EINVAL;
 }
 
+/* Its output is the caller's own terminal or file: dyno never sees it. */
+static int refuse_logs(struct dyno_err *err)
+{
+	(void)err_set(err, ERR_USAGE, 0, "send the log of a run in the foreground elsewhere");
+	err_hint(err, "dyno run --detach --log ..., or dyno start --log ...");
+	return -EINVAL;
+}
+
 static int find(struct app *app, struct dyno_err *err)
 {
 	static const struct {
@@ -211,6 +219,8 @@ DYNO_PUBLIC int dyno_run(struct dyno_host *host, const struct dyno_run_opts *giv
 
 	mark(opts.timing, "begin");
 	r = merge_spec(&opts, &arena, err);
+	if (r == 0 && opts.n_logs > 0)
+		r = refuse_logs(err);
 	if (r == 0)
 		r = caller_take(&caller, &signal_fd, err);
 	if (r < 0) {

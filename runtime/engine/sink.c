@@ -30,6 +30,7 @@
 #include "base/logline.h"
 #include "base/str.h"
 #include "base/timetext.h"
+#include "engine/feed.h"
 #include "model/lines.h"
 
 /* A lock is held for microseconds, or until a slow reader reads. */
@@ -105,8 +106,8 @@ static void on_timer(struct loop *loop, void *data)
 
 static void watch(struct sink *sink)
 {
-	if (!sink->loop || sink->watched)
-		return;
+	if (!sink->loop || sink->watched || sink->feed_wait)
+		return; /* a feed calls */
 	if (!sink->lock_wait && loop_add(sink->loop, sink->fd, POLLOUT, on_writable, sink) == 0) {
 		sink->watched = true;
 		return;
@@ -127,7 +128,10 @@ int sink_attach(struct sink *sink, struct loop *loop)
 
 	if (r < 0 || sink->loop)
 		return r;
-	r = loop_timer_add(loop, on_timer, sink);
+	if (sink->feed)
+		r = feed_attach(sink->feed, loop);
+	if (r == 0)
+		r = loop_timer_add(loop, on_timer, sink);
 	if (r < 0)
 		return r;
 	sink->loop = loop;
@@ -145,6 +149,8 @@ void sink_detach(struct sink *sink)
 	if (sink->watched)
 		loop_remove(sink->loop, sink->fd);
 	loop_timer_disarm(sink->loop, sink->timer);
+	if (sink->feed)
+		feed_detach(sink->feed);
 	sink->watched = false;
 	sink->armed = false;
 	sink->loop = NULL;
@@ -159,6 +165,11 @@ void sink_wait(struct sink *sink, uint64_t until_ms)
 	struct pollfd p = {.fd = sink->lock_wait ? -1 : sink->fd, .events = POLLOUT};
 	uint64_t ms = until_ms > now ? until_ms - now : 0;
 
+	if (sink->feed_wait) {
+		feed_wait(sink->feed, (int)MIN_OF(ms, (uint64_t)SINK_CLOSE_MS));
+		(void)sink_flush(sink); /* as below */
+		return;
+	}
 	ms = MIN_OF(ms, sink->lock_wait ? RETRY_FIRST_MS : SINK_CLOSE_MS);
 	(void)poll(&p, 1, (int)ms); /* the flush says what came of it */
 	(void)sink_flush(sink);	    /* and keeps what it has to say in @stuck */
@@ -282,8 +293,13 @@ static void lose_rest(struct sink *sink)
 
 static int try_write(struct sink *sink)
 {
-	int r = lock(sink);
+	int r;
 
+	/* What is begun is ended: the feed had room for it then. */
+	sink->feed_wait = sink->feed && sink->feed->block && feed_is_full(sink->feed);
+	if (sink->feed_wait)
+		return -EAGAIN;
+	r = lock(sink);
 	if (r == 0 && sink->dir_fd >= 0)
 		r = sink_file_ready(sink, sink->to - SINK_NOTE_BYTES);
 	if (r == 0 && sink->from == SINK_NOTE_BYTES && (sink->torn || sink->dropped != sink->told))
@@ -305,6 +321,9 @@ static int write_batch(struct sink *sink)
 	if (r < 0)
 		lose_rest(sink);
 	unlock(sink);
+	if (sink->feed)
+		feed_batch(sink->feed, sink->area->out + SINK_NOTE_BYTES,
+			   sink->to - SINK_NOTE_BYTES);
 	sink->lines += sink->records;
 	sink->records = 0;
 	sink->from = sink->to = SINK_NOTE_BYTES;
@@ -415,6 +434,36 @@ int sink_line(struct sink *sink, const char *source, const char *dyno, const cha
 		r = sink->stuck && sink->loop ? 0 : sink_flush(sink);
 	} while (len > 0);
 	return r == -EAGAIN ? 0 : r;
+}
+
+/* ---- the feed ------------------------------------------------------------------------------- */
+
+/* What the helper says is for the dyno's log: to its drains it has said it itself. */
+static void on_told(void *data, const char *text, size_t len)
+{
+	struct sink *sink = data;
+	struct feed *feed = sink->feed;
+
+	(void)sink_flush(sink); /* what is before it goes to the feed */
+	sink->feed = NULL;
+	(void)sink_line(sink, sink->platform ? sink->platform : "heroku", feed->dyno, text, len);
+	sink->feed = feed;
+}
+
+static void on_feed_room(void *data)
+{
+	struct sink *sink = data;
+
+	if (sink->feed_wait)
+		go_on(sink);
+}
+
+void sink_feed(struct sink *sink, struct feed *feed)
+{
+	sink->feed = feed;
+	feed->told = on_told;
+	feed->on_room = on_feed_room;
+	feed->data = sink;
 }
 
 void sink_close(struct sink *sink)

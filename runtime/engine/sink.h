@@ -48,6 +48,7 @@
 /* How long sink_close() waits for a reader.  Own choice */
 #define SINK_CLOSE_MS 1000U
 
+struct feed;
 struct output;
 struct output_stream;
 
@@ -71,6 +72,7 @@ struct sink_area {
  * @name: of the log file in @dir_fd
  * @platform: source of the note about losses; NULL: "heroku"; borrowed
  * @dyno: of the last record
+ * @feed: gets every record too, for --log; NULL: none; borrowed, see sink_feed()
  * @bytes: of the log file
  * @lines: of the log file; those before it was opened only if @counted
  * @file_bytes: when it is turned over
@@ -85,7 +87,7 @@ struct sink_area {
  * @torn: what was written last is an unfinished record
  * @locked: against other monitors, see sink.c
  * @stuck: there was no room for all of it
- * @lock_wait: for want of the lock
+ * @lock_wait: for want of the lock; @feed_wait: as the feed is full
  * @watched: the loop waits for room
  * @armed: @timer is set
  * @from, @to: what is still to be written, in @area->out
@@ -98,6 +100,7 @@ struct sink {
 	char name[96];
 	const char *platform;
 	char dyno[64];
+	struct feed *feed;
 	uint64_t bytes;
 	uint64_t lines;
 	uint64_t file_bytes;
@@ -115,6 +118,7 @@ struct sink {
 	bool locked;
 	bool stuck;
 	bool lock_wait;
+	bool feed_wait;
 	bool watched;
 	bool armed;
 	struct sink_area *area;
@@ -164,10 +168,14 @@ int sink_remove_files(struct store *store, const char *app, const char *dyno);
  * Return: 1: removed, or there were none; 0: somebody writes to them; -errno. */
 int sink_remove_ended(struct store *store, const char *app, const char *dyno);
 
+/** sink_feed() - hand every record to @feed too, borrowed until sink_close(), and take from it what
+ * it says of itself.  Before sink_attach(), which attaches it as well. */
+void sink_feed(struct sink *sink, struct feed *feed);
+
 /**
  * sink_attach() - watch for room in @loop, borrowed until sink_detach() or sink_close(); it has
  * one timer more by it.  Without a loop what waits is written with the next line.
- * Return: 0, -ENOMEM, or -ENOSPC: no timer.
+ * Return: 0, -ENOMEM, or -ENOSPC: no timer, or no place for the feed.
  */
 int sink_attach(struct sink *sink, struct loop *loop);
 

@@ -29,6 +29,7 @@
 #include "engine/place.h"
 #include "engine/sink.h"
 #include "model/dynospec.h"
+#include "model/logurl.h"
 
 #define MONITOR_PROGRAM "dyno-monitor"
 /* Dynos of one type. Source: contract 6.13 has 255 at most for an app */
@@ -46,6 +47,8 @@ struct start {
 	struct arena arena;
 	struct app app;
 	char helper[PATH_MAX];
+	int log_fds[FEED_FDS_MAX];
+	size_t n_log_fds;
 	struct pending *first;
 	struct pending **last;
 	dyno_change_fn fn;
@@ -150,8 +153,89 @@ static int resolve_policy(struct start *s, struct dyno_err *err)
 	return o->seccomp ? 0 : no_memory(err);
 }
 
+/* "file:PATH" with the whole path. */
+static const char *whole_path(struct start *s, const char *log, const struct logurl *url,
+			      struct dyno_err *err)
+{
+	const char *whole;
+	char *cwd;
+
+	if (url->path[0] == '/')
+		return log;
+	cwd = get_current_dir_name();
+	if (!cwd) {
+		(void)err_set(err, ERR_IO, errno, "find the working directory");
+		return NULL;
+	}
+	whole = arena_fmt(&s->arena, "%.*s%s/%s", (int)strcspn(log, ":") + 1, log, cwd, url->path);
+	free(cwd);
+	if (!whole)
+		(void)no_memory(err);
+	return whole;
+}
+
+/* "fd:N" of this process as the number that the monitor has it by. */
+static const char *hand_on(struct start *s, int fd, struct dyno_err *err)
+{
+	const char *log;
+	const int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0) {
+		(void)err_set(err, ERR_USAGE, errno, "log to fd:%d", fd);
+		return NULL;
+	}
+	if ((flags & O_ACCMODE) == O_RDONLY) {
+		(void)err_set(err, ERR_USAGE, 0, "log to fd:%d: it is not open for writing", fd);
+		return NULL;
+	}
+	if (s->n_log_fds == FEED_FDS_MAX) {
+		(void)err_set(err, ERR_USAGE, 0, "log to more than %u descriptors", FEED_FDS_MAX);
+		return NULL;
+	}
+	log = arena_fmt(&s->arena, "fd:%zu", s->n_log_fds);
+	if (log)
+		s->log_fds[s->n_log_fds++] = fd;
+	else
+		(void)no_memory(err);
+	return log;
+}
+
+/* Where the lines go is looked at here, where the caller hears what is wrong with it. */
+static int resolve_logs(struct start *s, struct dyno_err *err)
+{
+	struct dyno_run_opts *o = &s->opts.dyno;
+	const char **logs = arena_calloc(&s->arena, o->n_logs + 1, sizeof(const char *));
+
+	if (!logs)
+		return no_memory(err);
+	if (o->n_logs > LOGURL_MAX)
+		return err_set(err, ERR_USAGE, 0, "log to more than %u places", LOGURL_MAX);
+	for (size_t i = 0; i < o->n_logs; i++) {
+		struct logurl url;
+		const int r = logurl_parse(o->logs[i], &s->arena, &url, err);
+
+		if (r < 0)
+			return r;
+		logs[i] = o->logs[i];
+		if (url.kind == LOGURL_FD)
+			logs[i] = hand_on(s, url.fd, err);
+		else if (url.kind == LOGURL_FILE || url.kind == LOGURL_JSON)
+			logs[i] = whole_path(s, o->logs[i], &url, err);
+		if (!logs[i])
+			return err->num > 0 ? -err->num : -EINVAL;
+	}
+	o->logs = logs;
+	return 0;
+}
+
 static int check_log(const struct dyno_run_opts *o, struct dyno_err *err)
 {
+	if (o->log_policy && !str_eq(o->log_policy, LOG_POLICY_BLOCK) &&
+	    !str_eq(o->log_policy, LOG_POLICY_DROP)) {
+		(void)err_set(err, ERR_USAGE, 0, "no log policy \"%s\"", o->log_policy);
+		err_hint(err, LOG_POLICY_DROP ", or " LOG_POLICY_BLOCK);
+		return -EINVAL;
+	}
 	if (o->log_keep_bytes == 0 || o->log_keep_bytes >= SINK_KEEP_MIN_BYTES)
 		return 0;
 	(void)err_set(err, ERR_USAGE, 0, "keep %llu bytes of a log",
@@ -165,6 +249,8 @@ static int find(struct start *s, struct dyno_err *err)
 	struct app *app = &s->app;
 	int r = check_log(&s->opts.dyno, err);
 
+	if (r == 0)
+		r = resolve_logs(s, err);
 	if (r < 0)
 		return r;
 	r = app_find_slug(app, err);
@@ -294,7 +380,7 @@ static int spawn(struct start *s, const struct state *place, int report_fd, stru
 			      s->host->data_dir,
 			      s->host->libexec_dir ? s->host->libexec_dir : "",
 			      NULL};
-	int fds[_MONITOR_FD_MAX] = {-1, -1, -1};
+	int fds[_MONITOR_FD_MAX] = {-1, -1, -1, [MONITOR_FD_LOGS... _MONITOR_FD_MAX - 1] = -1};
 	const struct proc_spawn how = {
 		.argv = argv,
 		.envp = monitor_environ(&s->arena),
@@ -315,6 +401,8 @@ static int spawn(struct start *s, const struct state *place, int report_fd, stru
 	fds[MONITOR_FD_LOG] = s->opts.log_fd > 0 ? s->opts.log_fd : -1;
 	fds[MONITOR_FD_KEEP] = s->opts.keep_fd > 0 ? s->opts.keep_fd : -1;
 	fds[MONITOR_FD_EVENTS] = s->opts.dyno.events_fd > 0 ? s->opts.dyno.events_fd : -1;
+	for (size_t i = 0; i < s->n_log_fds; i++)
+		fds[MONITOR_FD_LOGS + i] = s->log_fds[i];
 	r = proc_spawn(&with_exe, &pidfd, err);
 	if (r < 0)
 		return r;
@@ -596,6 +684,22 @@ DYNO_PUBLIC int dyno_start(struct dyno_host *host, const struct dyno_start_opts 
 	return start(host, opts, opts->dyno.spec, fn, data, &changes, err);
 }
 
+/* Descriptors of whoever has started the others are not here. */
+static int forget_fds(struct dyno_run_opts *o, struct arena *arena, struct dyno_err *err)
+{
+	const char **logs = arena_calloc(arena, o->n_logs + 1, sizeof(const char *));
+	size_t n = 0;
+
+	if (!logs)
+		return no_memory(err);
+	for (size_t i = 0; i < o->n_logs; i++)
+		if (!str_starts(o->logs[i], "fd:"))
+			logs[n++] = o->logs[i];
+	o->logs = logs;
+	o->n_logs = n;
+	return 0;
+}
+
 DYNO_PUBLIC int dyno_scale(struct dyno_host *host, const char *app, const struct dyno_scale *scale,
 			   size_t n_scale, dyno_change_fn fn, void *data, struct dyno_err *err)
 {
@@ -615,6 +719,8 @@ DYNO_PUBLIC int dyno_scale(struct dyno_host *host, const char *app, const struct
 		opts.dyno.app = app;
 		r = dynospec_parse(spec, strlen(spec), &arena, &opts, err);
 	}
+	if (r == 0)
+		r = forget_fds(&opts.dyno, &arena, err);
 	if (r == 0) {
 		opts.dyno.name = NULL;
 		opts.oneoff = 0;

@@ -168,6 +168,15 @@ static int32_t exec_along_path(struct main_exec *m)
 	return (int32_t)-kept;
 }
 
+/* [child] SIGTTOU is blocked, so that who is in the background may do this. In the background the
+ * command would be stopped at its first read: where a filter refuses this it must not run. */
+static int32_t take_foreground(void)
+{
+	int32_t group = (int32_t)SYS0(__NR_getpid);
+
+	return (int32_t)-SYS3(__NR_ioctl, 0, TIOCSPGRP, &group);
+}
+
 /* [child] of vfork: shares the memory of dyno-init until it executes. */
 static void do_exec(void *arg)
 {
@@ -176,11 +185,10 @@ static void do_exec(void *arg)
 
 	/* A group of its own, so that a signal to the group spares dyno-init. */
 	(void)SYS2(__NR_setpgid, 0, 0); /* a new child of pid 1: cannot fail */
-	/* SIGTTOU is blocked: who is in the background yet may do this. A filter's no is the app's. */
 	if (m->on_tty) {
-		int32_t group = (int32_t)SYS0(__NR_getpid);
-
-		(void)SYS3(__NR_ioctl, 0, TIOCSPGRP, &group);
+		m->errnum = take_foreground();
+		if (m->errnum)
+			sys_exit(127);
 	}
 	(void)SYS4(__NR_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 	m->errnum = exec_along_path(m);

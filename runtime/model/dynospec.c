@@ -71,6 +71,8 @@ const struct dynospec_row dynospec_rows[] = {
 	STRING(uid_range),
 	STRING(log_source),
 	U64(log_keep_bytes),
+	STRINGS("log", KEY_LIST, logs),
+	STRING(log_policy),
 	SCALAR("log_metrics", KEY_BOOL, int, dyno.log_metrics),
 	U64(boot_timeout_ms),
 	U64(grace_ms),
@@ -117,7 +119,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 568 && sizeof(struct dyno_start_opts) == 600,
+_Static_assert(sizeof(struct dyno_run_opts) == 592 && sizeof(struct dyno_start_opts) == 624,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

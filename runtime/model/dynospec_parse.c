@@ -446,6 +446,7 @@ static void merge_lists(const struct dyno_start_opts *from, struct dyno_start_op
 	merge_list(&from->dyno.tmpfs, from->dyno.n_tmpfs, &dyno->tmpfs, &dyno->n_tmpfs);
 	merge_list(&from->dyno.mounts, from->dyno.n_mounts, &dyno->mounts, &dyno->n_mounts);
 	merge_list(&from->dyno.io_max, from->dyno.n_io_max, &dyno->io_max, &dyno->n_io_max);
+	merge_list(&from->dyno.logs, from->dyno.n_logs, &dyno->logs, &dyno->n_logs);
 	/* An argv without a word is one too: it is refused by who runs it. */
 	if (dyno->n_operands == 0 && !dyno->argv_mode) {
 		dyno->operands = from->dyno.operands;

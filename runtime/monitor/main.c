@@ -24,6 +24,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "engine/app.h"
+#include "engine/feed.h"
 #include "engine/monitor.h"
 #include "engine/output.h"
 #include "engine/place.h"
@@ -40,6 +41,8 @@ struct order {
 	struct dyno_start_opts opts;
 	struct app app;
 	struct sink sink;
+	struct feed feed;
+	const char *host_libexec;
 	int signal_fd;
 	int oomlog_fd;
 };
@@ -103,6 +106,33 @@ static int read_order(struct order *o, struct dyno_err *err)
 	return 0;
 }
 
+/* Where --log says; @fds: what "fd:N" means. */
+static int open_feed(struct order *o, struct dyno_err *err)
+{
+	const struct dyno_run_opts *d = &o->opts.dyno;
+	struct feed_plan plan = {
+		.libexec_dir = o->host_libexec,
+		.app = o->app.name,
+		.dyno = o->app.place.dyno,
+		.source = o->app.log_source,
+		.urls = d->logs,
+		.n_urls = d->n_logs,
+		.block = d->log_policy && str_eq(d->log_policy, LOG_POLICY_BLOCK),
+	};
+	int r;
+
+	if (d->n_logs == 0)
+		return 0;
+	while (plan.n_fds < FEED_FDS_MAX && !is_null_device(MONITOR_FD_LOGS + (int)plan.n_fds)) {
+		plan.fds[plan.n_fds] = MONITOR_FD_LOGS + (int)plan.n_fds;
+		plan.n_fds++;
+	}
+	r = feed_open(&o->feed, &plan, err);
+	if (r == 0)
+		sink_feed(&o->sink, &o->feed);
+	return r;
+}
+
 static int open_sink(struct order *o, struct dyno_err *err)
 {
 	int r = 0;
@@ -114,7 +144,7 @@ static int open_sink(struct order *o, struct dyno_err *err)
 	o->sink.platform = o->app.log_source;
 	if (o->opts.dyno.log_keep_bytes > 0)
 		o->sink.file_bytes = o->opts.dyno.log_keep_bytes / 2;
-	return r;
+	return r < 0 ? r : open_feed(o, err);
 }
 
 static int prepare(struct order *o, char **argv, struct dyno_err *err)
@@ -126,6 +156,7 @@ static int prepare(struct order *o, char **argv, struct dyno_err *err)
 	};
 	int r;
 
+	o->host_libexec = where.libexec_dir;
 	r = monitor_give_up(&o->oomlog_fd, err);
 	if (r == 0)
 		r = dyno_host_open(&where, &o->host, err);
@@ -155,7 +186,10 @@ static void tell_failure(const struct dyno_err *err)
 
 static int keep(char **argv)
 {
-	struct order o = {.sink = SINK_INIT, .signal_fd = -EBADF, .oomlog_fd = -EBADF};
+	struct order o = {.sink = SINK_INIT,
+			  .feed = {.fd = -EBADF},
+			  .signal_fd = -EBADF,
+			  .oomlog_fd = -EBADF};
 	struct monitor_plan plan = {
 		.app = &o.app,
 		.supervised = true,
@@ -175,6 +209,7 @@ static int keep(char **argv)
 		r = monitor_run(&plan, &outcome, &err);
 	}
 	sink_close(&o.sink);
+	feed_close(&o.feed);
 	close_fdp(&o.oomlog_fd);
 	app_done(&o.app);
 	dyno_host_free(o.host);

@@ -50,3 +50,9 @@ $(O)/bench/logpath: $(O)/obj/tests/bench/logpath.o $(CORE_LIB)
 bench-log: $(O)/bench/logpath $(O)/bench/pairs ## time an app's output into its log beside cat, on disk and in memory
 	$(Q)TMPDIR=/var/tmp tests/bench/log.sh $(O)
 	$(Q)TMPDIR=/dev/shm tests/bench/log.sh $(O)
+
+.PHONY: bench-exec
+bench-exec: $(O)/bench/pairs ## time a command in what runs beside crun, and what a terminal adds
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH)
+	+$(Q)$(submake) all slugs
+	$(Q)tests/bench/exec.sh $(O)

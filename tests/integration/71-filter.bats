@@ -50,7 +50,7 @@ status_of() {
 	assert_status 0
 	begin --name job.1 --seccomp "$policy" "$dir" -- sh -c 'echo ready; exec sleep 60'
 	says 10 ready
-	run --separate-stderr as_user "$(dirname "$DYNO")/dyno-exec" "$(basename "$dir")/job.1" mkdir /tmp/y
+	run --separate-stderr dyno exec "$(basename "$dir")/job.1" -- mkdir /tmp/y
 	[[ $stderr == *'No space left on device'* ]] || lib_seen "who joins may"
 	kill "$pid"
 	finish 143
@@ -107,7 +107,7 @@ print(before, r.getrlimit(r.RLIMIT_CORE), r.getrlimit(r.RLIMIT_NOFILE))'
 	assert_line '(1, 1) (1, 1) (64, 64)'
 	begin --name job.1 --seccomp unconfined "$dir" -- sh -c 'echo ready; exec sleep 60'
 	says 10 ready
-	run -0 as_user "$(dirname "$DYNO")/dyno-exec" "$(basename "$dir")/job.1" python3 -c "$CORE"
+	run -0 dyno exec "$(basename "$dir")/job.1" -- python3 -c "$CORE"
 	assert_line '(1, 1) (1, 1) (64, 64)'
 	run dyno inspect --security job.1
 	grep -q '^weaker *main *seccomp .*: it may make every system call' <<<"$output" || lib_seen "not weaker"
@@ -150,7 +150,7 @@ keys() {
 	assert_status 0
 	gave() { grep -q 'app\[job.1\]: .* pear' "$BASE"/data/logs/*/*; }
 	wait_for 20 gave
-	run -0 as_user "$(dirname "$DYNO")/dyno-exec" "$(basename "$dir")/job.1" /app/keys look
+	run -0 dyno exec "$(basename "$dir")/job.1" -- /app/keys look
 	[[ $output =~ ^[0-9]+' no key'$ ]] || lib_seen "who joins has the main process's"
 	keys give "$DYNO" run -q --seccomp unconfined "$dir" -- /app/keys look
 	[[ $output =~ ^[0-9]+' no key'$ ]] || lib_seen "another dyno's"

@@ -23,7 +23,7 @@ attempts() {
 }
 
 # join WORD...: in the dyno begun last by begin_job
-join() { as_user "$(dirname "$DYNO")/dyno-exec" hostile/job.1 "$@"; }
+join() { dyno exec hostile/job.1 -- "$@"; }
 
 begin_job() {
 	begin --name job.1 "$APP" 'echo ready; sleep 1000'
@@ -272,7 +272,7 @@ devices: /dev/full /dev/null /dev/random /dev/tty /dev/urandom /dev/zero ' ] || 
 	done
 	begin_job
 	for word in /app/evil /app/self /proc/self/exe /proc/1/exe; do
-		run timeout 60 "${user[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 "$word" x
+		run timeout 60 "${user[@]}" "$DYNO" exec hostile/job.1 -- "$word" x
 		[[ $status == 126 || $status == 127 || $status == 125 ]] || lib_seen "joined: $word"
 	done
 	end_job
@@ -285,7 +285,9 @@ devices: /dev/full /dev/null /dev/random /dev/tty /dev/urandom /dev/zero ' ] || 
 	says 10 watching
 	joins=0
 	until grep -q '^looked' "$out"; do
-		! join true 2>/dev/null || joins=$((joins + 1)) # the last ones come too late
+		# the last ones come too late
+		! dyno exec "-$([ $((joins % 2)) = 0 ] && echo T || echo t)" hostile/job.1 -- true \
+			</dev/null >/dev/null 2>&1 || joins=$((joins + 1))
 	done
 	unset HOSTILE_CANARY
 	finish
@@ -296,9 +298,9 @@ devices: /dev/full /dev/null /dev/random /dev/tty /dev/urandom /dev/zero ' ] || 
 @test "the check of health is as confined as the rest (T31)" {
 	put "$APP/Procfile" <<<'worker: exec sleep 1000'
 	dyno start --detach --health 'exec:/app/hostile calls >/app/calls' --health-interval 1s "$APP"
-	asked() { as_user "$(dirname "$DYNO")/dyno-exec" hostile/worker.1 cat /app/calls | grep ^memfd_exec; }
+	asked() { dyno exec hostile/worker.1 -- cat /app/calls | grep ^memfd_exec; }
 	wait_for 20 asked
-	run -0 as_user "$(dirname "$DYNO")/dyno-exec" hostile/worker.1 cat /app/calls
+	run -0 dyno exec hostile/worker.1 -- cat /app/calls
 	calls_are_refused health
 	dyno stop --now hostile/worker.1
 }
@@ -315,7 +317,7 @@ missing() { user+=("$(dirname "$DYNO")/deny-syscall" -a "$BASE/missing" "$1" "$2
 		begin_job
 		user=("${plain[@]}")
 		touch "$BASE/missing"
-		run --separate-stderr timeout 60 "${user[@]}" "$(dirname "$DYNO")/dyno-exec" hostile/job.1 echo joined
+		run --separate-stderr timeout 60 "${user[@]}" "$DYNO" exec hostile/job.1 -- echo joined
 		if [ -z "$step" ]; then
 			[[ $status == 0 && $output == joined ]] || lib_seen "without $call, $num"
 		else

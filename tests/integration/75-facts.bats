@@ -28,7 +28,7 @@ row() {
 		'[.rows[] | select(.process == $p and .name == $n) | .[$m]] | first' <<<"$output"
 }
 
-inside_dyno() { as_user "$(dirname "$DYNO")/dyno-exec" shapes/job.1 "$@"; }
+inside_dyno() { dyno exec shapes/job.1 -- "$@"; }
 
 @test "inspect --security: every row of a dyno holds, read from the kernel (C1.12, T31)" {
 	job 'sleep 1000 & echo ready; wait'

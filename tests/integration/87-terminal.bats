@@ -206,6 +206,56 @@ on_terminal() {
 	EOF
 }
 
+@test "below an interactive shell: stopped and continued, a storm of resizes, killed, cut off (T58)" {
+	on_terminal <<-'EOF'
+		def pids(*how):
+		    return [int(p) for p in subprocess.run(["pgrep", *how], capture_output=True).stdout.split()]
+		def shown(t, what):  # at the dyno's prompt
+		    t.expect(what)
+		    t.expect(r"\$ (\x1b\[[0-9;]*[mK])*$")
+		RUN = " ".join([*DYNO, "run", "-q", SHAPES])
+		t = Terminal(["bash", "--norc", "-i"], env={"PS1": "outer> "})
+		t.expect("outer> ")
+		t.type(f"{RUN} bash\r")
+		shown(t, "")
+		os.killpg(pids("-P", str(t.pid), "-x", "dyno")[0], signal.SIGTSTP)
+		t.expect("Stopped.*outer> ")
+		t.type("echo in $((3 + 4))\r")
+		t.expect("in 7\r\n.*outer> ")
+		t.type("fg\r\r")
+		shown(t, "bash\r\n")
+		t.type("echo in $DYNO\r")
+		shown(t, r"in run\.\d+\r\n")
+		for i in range(300):
+		    t.resize(20 + i % 50, 60 + i % 77)
+		t.resize(44, 111)
+		# each change is a signal, and the last one tells the size
+		t.type("until [ \"$(stty size)\" = '44 111' ]; do :; done; echo is $((4 + 5))\r")
+		shown(t, "is 9\r\n")
+		t.type("exit 9\r")
+		t.expect("outer> ")
+		t.type("echo s=$?\r")
+		t.expect("s=9\r\n")
+		for name in "dyno", "dyno-terminal", None:
+		    t.expect("outer> ")
+		    t.type(f"{RUN} 'echo he''re; exec sleep 1000'; echo s=$?\r")
+		    t.expect("here\r\n")
+		    wait_for(t.is_raw)
+		    dyno = pids("-P", str(t.pid), "-x", "dyno")[0]
+		    all = [t.pid, dyno, *pids("-P", str(dyno))]
+		    if not name:
+		        break
+		    os.kill(dyno if name == "dyno" else pids("-P", str(dyno), "-x", name)[0], signal.SIGKILL)
+		    t.expect("s=(137|129)\r\n.*outer> ")
+		    t.type("stty -a\r")
+		    t.expect(" icanon.* echo ")
+		os.close(t.master)
+		os.waitpid(t.pid, 0)
+		wait_for(lambda: not any(os.path.exists(f"/proc/{p}") for p in all), f"the end of {all}")
+	EOF
+	dyno gc >/dev/null
+}
+
 @test "stopped clients keep nobody from ending: dyno stop ends in time, and its terminal is put back (C7.1)" {
 	on_terminal <<-'EOF'
 		t = run("--name", "run.1", "-q", SHAPES, "trap 'echo bye; exit 6' TERM; echo here; "
@@ -290,6 +340,13 @@ on_terminal() {
 		assert e.text() == wanted, (e.text(), wanted)
 		t.type("\x03")
 		t.ends(130)
+		# a policy that keeps dyno-init from it: said, where the command would be stopped for ever
+		open(TMP + "/policy", "w").write('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '
+		                                 '[{"names": ["ioctl"], "action": "SCMP_ACT_ERRNO"}]}')
+		os.chmod(TMP + "/policy", 0o644)
+		t = run("-q", "--seccomp", TMP + "/policy", SHAPES, "--", "cat").ends(126)
+		t.expect("policy of --seccomp must allow")
+		t.restored()
 	EOF
 }
 

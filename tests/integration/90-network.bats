@@ -16,6 +16,9 @@ setup_file() {
 	holder "$BASE/host"
 	holder "$BASE/world"
 	outside=$(cat "$BASE/world")
+	# a new namespace takes these from the machine's own
+	inside bash -c 'echo 0 | tee /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding' \
+		>/dev/null
 	inside ip link set lo up
 	in_world ip link set lo up
 	inside ip link add up0 type veth peer name down0 netns "$outside"
@@ -244,6 +247,21 @@ socket.create_connection(("172.16.0.1", 6379), 0.5, ("172.16.0.99", 0))'
 	run -0 dyno run -q --network private "$dir" -- timeout 20 bash -c "$ask ask $OUTSIDE 7777"
 	assert_line "you are $UPLINK"
 	inside nft delete table ip docker
+}
+
+@test "a table that somebody else removes is named by doctor, made again, and forgotten as before" {
+	local dir
+	dir=$(app -t 'worker: sleep 1000' flush)
+	run -0 dyno start --detach --app flush --network private "$dir" worker
+	inside nft flush ruleset
+	run dyno doctor --json
+	jq -r '.probes[] | select(.name == "private-network").fact' <<<"$output" | grep -q "was removed"
+	run -0 dyno restart flush/worker.1
+	[ -n "$(inside nft list tables)" ]
+	run -0 dyno stop flush/worker.1
+	wait_for 20 no_links
+	run -0 dyno gc --network
+	[ "$(inside cat /proc/sys/net/ipv4/ip_forward)" = 0 ]
 }
 
 @test "T41 a launch that ends or is killed while its network is made leaves nothing" {

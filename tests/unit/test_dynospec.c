@@ -66,7 +66,7 @@ static const char every_key[] =
 	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\","
 	"\"subnet\":\"10.9.0.0/16\",\"egress\":\"host\",\"port\":65535,"
 	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_keep_bytes\":2097152,"
-	"\"log_metrics\":true,\"boot_timeout_ms\":90000,"
+	"\"log\":[\"journald\",\"fd:7\"],\"log_policy\":\"block\",\"log_metrics\":true,\"boot_timeout_ms\":90000,"
 	"\"grace_ms\":10000,\"restart\":\"on-failure\",\"exit_0\":\"complete\","
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
 	"\"time_limit_ms\":5000,\"on_hangup\":\"keep\",\"hangup_ms\":6,"
@@ -131,6 +131,9 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_string_equal(d->uid_range, "100000:65536");
 	assert_string_equal(d->log_source, "dokku");
 	assert_int_equal(d->log_keep_bytes, 2097152);
+	assert_int_equal(d->n_logs, 2);
+	assert_string_equal(d->logs[1], "fd:7");
+	assert_string_equal(d->log_policy, "block");
 	assert_int_equal(d->boot_timeout_ms, 90000);
 	assert_int_equal(d->grace_ms, 10000);
 	assert_string_equal(d->restart, "on-failure");

@@ -1,0 +1,248 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# --log: the lines of dynos elsewhere, in files, at syslog servers and at HTTPS drains, and what is
+# made of those that are slow, broken or dead.
+# shellcheck disable=SC2016 # commands of dynos are text
+# shellcheck disable=SC2154 # stderr is set by bats
+load lib
+load dynos
+
+setup_file() {
+	lib_setup_file
+	[ "$PROFILE" != rootless ] || return 0
+	certificate
+}
+
+setup() {
+	lib_setup
+	dynos_setup
+	servers=()
+}
+
+teardown() {
+	local server
+	dyno stop --all --now -q 2>/dev/null || :
+	dyno rm --all -q 2>/dev/null || :
+	# what a hanging one holds is held no longer
+	for server in "${servers[@]}"; do
+		kill "$server" 2>/dev/null || :
+		wait "$server" 2>/dev/null || :
+	done
+	lib_teardown
+}
+
+# The network is the same for root and others: it is tested once.
+only_root() { [ "$PROFILE" != rootless ] || skip "the same code sends for every user: tested as root"; }
+
+# certificate: a CA of our own, $BASE/ca.pem, and what it says of 127.0.0.1
+certificate() {
+	local ec=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+	openssl req -x509 "${ec[@]}" -keyout "$BASE/ca.key" -out "$BASE/ca.pem" -days 2 -subj /CN=ca
+	openssl req "${ec[@]}" -keyout "$BASE/key.pem" -out "$BASE/csr.pem" -subj /CN=localhost
+	openssl x509 -req -in "$BASE/csr.pem" -CA "$BASE/ca.pem" -CAkey "$BASE/ca.key" \
+		-CAcreateserial -days 2 -extfile <(echo subjectAltName=IP:127.0.0.1) -out "$BASE/cert.pem"
+	cp "$BASE/cert.pem" "$BASE/chain.pem"
+	cat "$BASE/ca.pem" >>"$BASE/chain.pem"
+} 2>/dev/null
+
+# serve NAME https|tcp [tls]: a server whose directory is $BATS_TEST_TMPDIR/NAME; its port is in $port
+serve() {
+	local dir=$BATS_TEST_TMPDIR/$1 tls=()
+	mkdir "$dir"
+	[ -z "${3:-}" ] || tls=("$BASE/chain.pem" "$BASE/key.pem")
+	(exec 3>&- && exec python3 "$TOP/tests/helpers/drain-server.py" "$2" "$dir" "${tls[@]}" >"$dir/err" 2>&1) &
+	servers+=("$!")
+	wait_for 20 test -s "$dir/port"
+	port=$(cat "$dir/port")
+}
+
+behave() { echo "$2" >"$BATS_TEST_TMPDIR/$1/mode"; }
+got() { cat "$BATS_TEST_TMPDIR/$1/messages" 2>/dev/null; }
+got_line() { got "$1" | grep -qF -- "$2"; }
+
+# start_app COMMAND OPTION...
+start_app() {
+	dyno start --detach -q -a shop --restart never --grace 5s "${@:2}" \
+		"$(app -t "job: $1" shop)" </dev/null >/dev/null
+}
+
+# texts_of_app: of messages in any form of syslog what the app has printed
+texts_of_app() { sed -n 's/^<190>1 [^ ]* [^ ]* app job\.1 - \(- \)\?//p'; }
+has() { dyno logs -n all -a shop | grep -qF -- "$1"; }
+
+# accounted NAME: every line of the log was either received or is counted as lost there
+accounted() {
+	local fed lost received
+	# what the helper says of itself goes to the dyno's log alone
+	fed=$(dyno logs -n all -a shop | grep -cv 'heroku\[job\.1\]: Error L1[0-9]')
+	lost=$(got "$1" | sed -n 's/.* heroku job\.1 - \(- \)\?Error L1[023].*: \([0-9]*\) messages .*/\2/p' |
+		awk '{ n += $1 } END { print n + 0 }')
+	received=$(got "$1" | grep -cvE ' heroku job\.1 - (- )?Error L1[0-9]')
+	[ "$((received + lost))" -eq "$fed" ] || {
+		echo "received $received, lost $lost, of $fed"
+		return 1
+	}
+}
+
+@test "C10.5 C10.7 C10.8: an HTTPS drain gets every line in order, tries three times, counts what is lost, recovers" {
+	only_root
+	serve drain https tls
+	# more lines than are kept for a drain: the app waits under "block"
+	start_app 'seq 4000; exec sleep 1000' --log-policy block \
+		--log "https://user:secret@127.0.0.1:$port/logs?x=1#ca=$BASE/ca.pem&token=d.shop"
+	wait_for 30 got_line drain 'job.1 - 4000'
+	diff <(got drain | texts_of_app) <(seq 4000)
+	got_line drain '<134>1 ' || fail "the platform's lines"
+	got drain | grep -q '^<190>1 20[0-9-]*T[0-9:]*\.[0-9]\{6\}+00:00 host app job\.1 - 1$' || fail "the form"
+	# status, messages, bytes behind the last, path; the count of the header is that of the body
+	awk '$1 != 204 || $3 != 0 || $4 != "/logs?x=1" || $5 != "Content-Type=application/logplex-1" ||
+		$6 != "Logplex-Msg-Count=" $2 || $2 > 500 || $7 !~ /^Logplex-Frame-Id=[0-9a-f]+$/ || seen[$7]++ ||
+		$8 != "Logplex-Drain-Token=d.shop" || $9 !~ "^User-Agent=Logplex/" || $10 != "Authorization=Basic" {
+			print; bad = 1 } END { exit bad }' "$BATS_TEST_TMPDIR/drain/requests"
+	# no password where others look: not among the arguments, nor in what is told of the dyno
+	! grep -qa secret /proc/[0-9]*/cmdline || fail "a password among arguments"
+	! { dyno inspect -a shop job.1; dyno ps --json; dyno logs -n all -a shop; } | grep secret || fail "told"
+}
+
+@test "C10.8: of an HTTPS drain that fails three tries are made, then the lines are counted as lost (L13)" {
+	only_root
+	serve drain https tls
+	behave drain 503
+	start_app 'echo refused; exec sleep 1000' \
+		--log "https://127.0.0.1:$port/#ca=$BASE/ca.pem&token=d.shop"
+	tries() { [ "$(grep -c "^$1 " "$BATS_TEST_TMPDIR/drain/requests")" -ge "$2" ]; }
+	wait_for 30 tries 503 3
+	# the same frame three times
+	[ "$(grep ^503 "$BATS_TEST_TMPDIR/drain/requests" | head -n 3 | grep -o 'Frame-Id=[^ ]*' | sort -u | wc -l)" -eq 1 ]
+	wait_for 30 has 'heroku[job.1]: Error L13: '
+	behave drain ok
+	dyno stop -q --now job.1
+	wait_for 30 got_line drain 'Error L13: '
+	wait_for 30 got_line drain 'State changed from up to'
+	wait_for 30 accounted drain
+}
+
+@test "C10.6: rsyslog gets every line in order over TCP and over TLS, and by UDP" {
+	only_root
+	local dir=$BATS_TEST_TMPDIR/rsyslog tcp=21514 tls=21515 udp=21516
+	mkdir "$dir"
+	cat >"$dir/conf" <<-CONF
+		global(workDirectory="$dir" maxMessageSize="64k" DefaultNetstreamDriverCAFile="$BASE/ca.pem"
+			DefaultNetstreamDriverCertFile="$BASE/cert.pem" DefaultNetstreamDriverKeyFile="$BASE/key.pem")
+		module(load="imtcp") module(load="imudp")
+		template(name="all" type="string" string="<%PRI%> %HOSTNAME% %APP-NAME% %PROCID% %msg%\n")
+		input(type="imtcp" port="$tcp" address="127.0.0.1" ruleset="tcp")
+		input(type="imtcp" port="$tls" address="127.0.0.1" ruleset="tls" StreamDriver.Name="gtls"
+			StreamDriver.Mode="1" StreamDriver.Authmode="anon")
+		input(type="imudp" port="$udp" address="127.0.0.1" ruleset="udp")
+		ruleset(name="tcp") { action(type="omfile" file="$dir/tcp" template="all") }
+		ruleset(name="tls") { action(type="omfile" file="$dir/tls" template="all") }
+		ruleset(name="udp") { action(type="omfile" file="$dir/udp" template="all") }
+	CONF
+	(exec 3>&- && exec rsyslogd -n -f "$dir/conf" -i "$dir/pid" >"$dir/err" 2>&1) &
+	servers+=("$!")
+	wait_for 20 bash -c "exec 4<>/dev/tcp/127.0.0.1/$tls"
+	start_app 'seq 3000; head -c 25000 /dev/zero | tr "\0" y; echo; echo end; exec sleep 1000' --log-policy block \
+		--log "syslog+tcp://127.0.0.1:$tcp#token=d.shop" \
+		--log "syslog+tls://127.0.0.1:$tls#token=d.shop&ca=$BASE/ca.pem" --log "syslog+udp://127.0.0.1:$udp"
+	for way in tcp tls; do wait_for 30 grep -q 'app job\.1 end$' "$dir/$way"; done
+	for way in tcp tls; do
+		diff <(sed -n 's/^<190> d\.shop app job\.1 //p' "$dir/$way") \
+			<(seq 3000; for n in 10000 10000 5000; do head -c "$n" /dev/zero | tr '\0' y; echo; done; echo end)
+		grep -q '^<134> d\.shop heroku job\.1 State changed' "$dir/$way"
+	done
+	# datagrams may be lost where they are not read at once
+	wait_for 30 grep -qE '^<190> d\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12} app job\.1 ' "$dir/udp"
+}
+
+@test "C10.8: a drain whose certificate is bad is named in the dyno's log (L14), and gets nothing" {
+	only_root
+	serve drain https tls
+	start_app 'echo kept from it; exec sleep 1000' --log "https://u:secret@127.0.0.1:$port/p?q=1" \
+		--log "syslog+tls://127.0.0.1:$port"
+	wait_for 30 has "heroku[job.1]: Error L14 (certificate validation): error=\"bad certificate\" uri=\"https://127.0.0.1:$port/p\""
+	wait_for 30 has "error=\"bad certificate\" uri=\"syslog+tls://127.0.0.1:$port\""
+	[ -z "$(got drain)" ]
+	has 'kept from it'
+}
+
+@test "T35 C10.8: a drain that hangs costs the app nothing, its losses are counted (L10), and it recovers; so of one that hangs up" {
+	only_root
+	serve hung tcp
+	behave hung hang
+	serve gone tcp
+	behave gone close
+	start_app 'seq 30000; echo flooded; exec sleep 1000' --log "syslog+tcp://127.0.0.1:$port" \
+		--log "syslog+tcp://127.0.0.1:$(cat "$BATS_TEST_TMPDIR/hung/port")"
+	wait_for 30 has 'app[job.1]: flooded'
+	wait_for 30 has 'heroku[job.1]: Error L10 (output buffer overflow): '
+	# nothing spins over it: the helper's time of the CPU, in hundredths of a second
+	helper=$(pgrep -x dyno-drain)
+	ticks() { awk '{ print $14 + $15 }' "/proc/$helper/stat"; }
+	before=$(ticks)
+	sleep 0.5
+	[ "$(($(ticks) - before))" -lt 25 ] || fail "the helper computes"
+	behave hung ok
+	behave gone ok
+	dyno stop -q job.1
+	for name in hung gone; do
+		wait_for 30 got_line "$name" 'State changed from up to'
+		# each line once, in order
+		got "$name" | texts_of_app | grep -v flooded | sort -C -n -u || fail "the order in $name"
+	done
+	# what the other has hung up on cannot be known
+	got_line hung 'Error L10 (output buffer overflow): '
+	accounted hung
+}
+
+@test "lines go to files and descriptors too; a file that was renamed is made anew, and so is a helper that was killed (C10.1)" {
+	as_user mkdir "$BASE/out"
+	local out=$BASE/out helper
+	put "$BASE/apps/shop/talk" 755 <<-'TALK'
+		#!/bin/bash
+		printf 'one\na\0b\n'
+		head -c 10001 /dev/zero | tr '\0' z
+		echo
+		for ((i = 1;; i++)); do echo "line $i"; sleep 0.05; done
+	TALK
+	exec {fd}>"$BATS_TEST_TMPDIR/fd"
+	start_app ./talk --log "file:$out/text" --log "json:$out/json" --log-fd "$fd"
+	for file in "$out/text" "$out/json" "$BATS_TEST_TMPDIR/fd"; do wait_for 20 grep -q 'line 3' "$file"; done
+	grep -qE '^[^ ]+ app\[job\.1\]: a\\x00b$' "$out/text"
+	[ "$(tr -d '\0' <"$out/text" | wc -c)" -eq "$(wc -c <"$out/text")" ] || fail "marks of pieces in a text"
+	jq -es 'map(select(.text | test("^z+$"))) | [.[] | .partial] == [true, null]' "$out/json" >/dev/null
+	cmp <(head -n 4 "$out/text") <(head -n 4 "$BATS_TEST_TMPDIR/fd")
+	as_user mv "$out/text" "$out/text.1"
+	wait_for 20 grep -q ' line ' "$out/text"
+	helper=$(pgrep -x dyno-drain)
+	kill -KILL "$helper"
+	wait_for 20 has 'heroku[job.1]: Warning: the helper that sends the log elsewhere had ended'
+	told=$(wc -l <"$out/text")
+	more() { [ "$(wc -l <"$out/text")" -gt "$told" ] && grep -q 'Error L12: ' "$out/text"; }
+	wait_for 20 more
+	# no line is there twice, and none out of order
+	cat "$out/text.1" "$out/text" | sed -n 's/.* line //p' | sort -C -n -u
+	exec {fd}>&-
+}
+
+@test "a --log that cannot be is refused, and says what can (C10.4)" {
+	local dir
+	dir=$(app -t 'job: exec sleep 1000' shop)
+	refuses() {
+		run -125 --separate-stderr dyno start --detach "$@" "$dir"
+		[[ $stderr == *"[$class]"* ]] || lib_seen "expected an error of class $class"
+	}
+	class=usage
+	refuses --log nowhere:x
+	[[ $stderr == *"syslog+tls://"* ]] || lib_seen "hint"
+	refuses --log https://u:secret@:1/x
+	[[ $stderr != *secret* ]] || lib_seen "a password"
+	refuses --log syslog+tcp://host:0
+	refuses --log 'syslog+tls://host#ca=relative'
+	refuses --log fd:77
+	refuses --log-policy sometimes
+	class=host.io
+	refuses --log file:/nowhere/at/all
+	run -125 --separate-stderr dyno run --log file:/dev/null "$dir" true
+	[[ $stderr == *"--detach"* ]] || lib_seen "hint"
+}
