@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +20,9 @@
 
 /* Of the pump, in lists of processes. Source: prctl(2), at most 15 bytes */
 #define PUMP_NAME "dyno-terminal"
+/* How long a line of the platform waits for the output before it. Source: own choice; a pump takes
+ * microseconds, and who has stopped it must not keep the dyno from being watched */
+#define CATCH_UP_MS 100
 
 /* ---- modes ------------------------------------------------------------------------------------*/
 
@@ -135,8 +140,8 @@ int terminal_start(struct terminal *t, const struct terminal_io *io, struct dyno
 
 	if (flags < 0 || fcntl(io->stream_fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_set(err, ERR_IO, errno, "use the terminal's stream");
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_set(err, ERR_IO, errno, "make a pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return err_set(err, ERR_IO, errno, "make a pair of sockets");
 	pump_end = ends[0];
 	t->end_fd = ends[1];
 	take_modes(t);
@@ -147,6 +152,22 @@ int terminal_start(struct terminal *t, const struct terminal_io *io, struct dyno
 		return start_failed(t, pid, errno, err);
 	t->pidfd = pidfd_open(pid, 0);
 	return t->pidfd < 0 ? start_failed(t, pid, errno, err) : 0;
+}
+
+void terminal_catch_up(struct terminal *t)
+{
+	struct pollfd p = {.fd = t->end_fd, .events = POLLIN};
+	unsigned char answer;
+
+	if (!terminal_is_started(t) || t->deaf)
+		return;
+	t->asked++;
+	if (send(t->end_fd, &t->asked, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
+		return; /* it has ended */
+	while (poll(&p, 1, CATCH_UP_MS) > 0)
+		if (recv(t->end_fd, &answer, 1, MSG_DONTWAIT) != 1 || answer == t->asked)
+			return;
+	t->deaf = true;
 }
 
 /* Return: whether it has ended, or nothing can be heard of it any more. */

@@ -57,12 +57,16 @@ enum terminal_end {
 /**
  * struct terminal - a pump and who started it.
  * @pidfd: of the pump: readable when it has ended
- * @end_fd: its other end is the pump's; closed to end it
+ * @end_fd: a socket whose other end is the pump's; closed to end it
+ * @asked: the last question on it
+ * @deaf: the pump was too slow to answer one
  * @has_modes, @saved, @raw: standard input is a terminal: its modes before, and during
  */
 struct terminal {
 	int pidfd;
 	int end_fd;
+	unsigned char asked;
+	bool deaf;
 	bool has_modes;
 	struct termios saved;
 	struct termios raw;
@@ -89,6 +93,12 @@ static inline bool terminal_is_started(const struct terminal *terminal)
 	return terminal->pidfd >= 0;
 }
 
+/**
+ * terminal_catch_up() - before a line of the caller's own: all that has come so far is shown first.  A
+ * pump that cannot at the moment is waited for once, for a moment.
+ */
+void terminal_catch_up(struct terminal *terminal);
+
 /** terminal_restore() - put the modes back after a pump that was killed; else it has done so. */
 void terminal_restore(const struct terminal *terminal);
 
@@ -105,7 +115,7 @@ int terminal_resize(void *data, unsigned int rows, unsigned int columns);
 
 /**
  * struct terminal_pump - what a pump has besides its stream.
- * @end_fd: hung up when nothing more will come
+ * @end_fd: hung up when nothing more will come; a byte is sent back when all there is has been shown
  * @raw: modes of standard input; NULL: it is no terminal
  */
 struct terminal_pump {

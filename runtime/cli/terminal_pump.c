@@ -26,7 +26,7 @@
 
 /* What a pseudo terminal may hold when the command has ended, and more: whoever goes on writing does
  * not keep the pump. Source: the kernel's own buffers have 64 KiB and 4 KiB, tty_buffer.c, n_tty.c */
-#define REST_BYTES (1024U * 1024U)
+#define REST_BYTES (256U * 1024U)
 
 /**
  * struct pump - what a pump knows.
@@ -186,8 +186,8 @@ static size_t read_stream(struct pump *p)
 	return (size_t)n;
 }
 
-/* All that was written before the end is there: poll(2) has the kernel put it in place. */
-static void read_rest(struct pump *p)
+/* All that was written until now is there: poll(2) has the kernel put it in place. */
+static void show_rest(struct pump *p)
 {
 	struct pollfd stream = {.fd = p->io->stream_fd, .events = POLLIN};
 	size_t rest = 0;
@@ -196,7 +196,21 @@ static void read_rest(struct pump *p)
 	while (!p->over && !p->idle && rest < REST_BYTES && poll(&stream, 1, 0) > 0 &&
 	       (stream.revents & POLLIN))
 		rest += read_stream(p);
-	finish(p, TERMINAL_ENDED);
+}
+
+/* The caller's question, or his end. */
+static void heed(struct pump *p)
+{
+	unsigned char asked;
+	ssize_t n = recv(p->how->end_fd, &asked, 1, MSG_DONTWAIT);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	show_rest(p);
+	if (n == 1)
+		(void)send(p->how->end_fd, &asked, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		finish(p, TERMINAL_ENDED);
 }
 
 /* ---- the terminal itself ----------------------------------------------------------------------*/
@@ -269,7 +283,7 @@ static void turn(struct pump *p)
 	if (fds[STREAM].revents & POLLOUT)
 		send_input(p);
 	if (fds[END].revents)
-		read_rest(p);
+		heed(p);
 	else if (fds[IN].revents)
 		read_input(p);
 }

@@ -122,6 +122,7 @@ static void log_line(void *data, const char *source, const char *dyno, const cha
 		sbuf_addf(&b, "%s %s: ", time, tag);
 	}
 	output_add_line(&b, text);
+	terminal_catch_up(&log->terminal);
 	/* While the terminal is raw a newline alone stays in its column. */
 	sbuf_adds(&b, terminal_is_started(&log->terminal) ? "\r\n" : "\n");
 	output_stderr(&b);

@@ -366,6 +366,10 @@ on_terminal() {
 		for t in run("-q", SHAPES, "--", "seq", "50000"), execute("shapes/run.1", "--", "seq", "50000"):
 		    t.ends(0)
 		    assert t.text() == lines, len(t.text())
+		# a line of the platform comes after what was printed before it
+		for n in range(5):
+		    run(SHAPES, "seq 9999; echo last").ends(0).expect(
+		        r"up\r\n1\r\n2\r\n.*\r\n9999\r\nlast\r\n[^\n]* \| Process exited with status 0\r\n[^\n]*complete\r\n$")
 		# whoever goes on in the background does not keep the client
 		t = execute("shapes/run.1", "(trap '' HUP; while :; do echo more; sleep 0.1; done) & echo end; exit 8")
 		t.ends(8).expect("end\r\n")

@@ -206,6 +206,31 @@ static void pump__bytes_both_ways__carried_and_the_modes_put_back(void **state)
 	stage_close(&s);
 }
 
+/* What was written before is on the screen when it returns. */
+static void pump__asked_to_catch_up__has_shown_all(void **state)
+{
+	struct stage s;
+	char seen[64];
+
+	(void)state;
+	stage_open(&s, false);
+	stage_start(&s);
+	meet(&s);
+	assert_int_equal(fcntl(s.user, F_SETFL, O_RDWR | O_NONBLOCK), 0);
+	for (int i = 0; i < 300; i++) {
+		type(s.stream, "before");
+		terminal_catch_up(&s.terminal);
+		assert_int_equal(read(s.user, seen, sizeof(seen)), STRLEN("before"));
+	}
+	/* Who is stopped is waited for once. */
+	assert_int_equal(proc_kill(s.terminal.pidfd, SIGSTOP), 0);
+	terminal_catch_up(&s.terminal);
+	assert_true(s.terminal.deaf);
+	assert_int_equal(terminal_finish(&s.terminal), TERMINAL_ENDED);
+	terminal_catch_up(&s.terminal);
+	stage_close(&s);
+}
+
 static void pump__stream_ends__it_ends(void **state)
 {
 	struct stage s;
@@ -376,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys__typed_in_any_pieces__found_and_the_rest_passed_on),
 		cmocka_unit_test(pump__bytes_both_ways__carried_and_the_modes_put_back),
+		cmocka_unit_test(pump__asked_to_catch_up__has_shown_all),
 		cmocka_unit_test(pump__stream_ends__it_ends),
 		cmocka_unit_test(pump__detach_keys__end_it),
 		cmocka_unit_test(pump__terminal_vanishes__client_is_lost),
