@@ -250,8 +250,9 @@ static bool is_done(const struct program *p)
 
 	if (!p->shared.closing || p->len > 0)
 		return false;
+	/* Whose certificate is bad will not have a good one in a moment. */
 	for (size_t i = 0; i < p->n; i++)
-		if (p->drains[i].busy || p->drains[i].seq < none)
+		if (!p->drains[i].bad_cert && (p->drains[i].busy || p->drains[i].seq < none))
 			return false;
 	return true;
 }

@@ -152,9 +152,9 @@ static void read_some(struct output_stream *s)
 {
 	struct sink *sink = s->output->sink;
 
-	for (int i = 0; i < READS_AT_ONCE && !sink->stuck && read_stream(s); i++)
+	for (int i = 0; i < READS_AT_ONCE && !sink_is_full(sink) && read_stream(s); i++)
 		;
-	if (!sink->stuck)
+	if (!sink_is_full(sink))
 		(void)sink_flush(sink); /* what is lost is counted, what is left has @stuck */
 }
 
@@ -163,9 +163,9 @@ static void on_readable(struct loop *loop, int fd, short revents, void *data)
 	struct output_stream *s = data;
 
 	(void)revents;
-	if (!s->output->sink->stuck)
+	if (!sink_is_full(s->output->sink))
 		read_some(s);
-	if (s->output->sink->stuck && s->fd >= 0) {
+	if (sink_is_full(s->output->sink) && s->fd >= 0) {
 		loop_remove(loop, fd);
 		s->paused = true;
 	}
@@ -183,9 +183,9 @@ static void on_room(struct sink *sink)
 {
 	if (sink->held)
 		take_held(sink);
-	if (!sink->stuck && sink_flush(sink) == -EAGAIN)
+	if (!sink->stuck && sink_flush(sink) == -EAGAIN && sink_is_full(sink))
 		return;
-	for (struct output *o = sink->outputs; o && !sink->stuck; o = o->next)
+	for (struct output *o = sink->outputs; o && !sink_is_full(sink); o = o->next)
 		for (size_t i = 0; i < ARRAY_SIZE(o->stream); i++)
 			if (o->stream[i].paused && watch(&o->stream[i]) < 0)
 				sink_later(sink); /* its place in the loop is taken */
@@ -256,7 +256,7 @@ static void drain_streams(struct output *output, uint64_t until_ms)
 		p[i] = (struct pollfd){.fd = output->stream[i].fd, .events = POLLIN};
 	(void)poll(p, ARRAY_SIZE(p), until_ms > now ? (int)(until_ms - now) : 0);
 	for (size_t i = 0; i < ARRAY_SIZE(p); i++)
-		if (p[i].fd >= 0 && p[i].revents && !output->sink->stuck)
+		if (p[i].fd >= 0 && p[i].revents && !sink_is_full(output->sink))
 			read_some(&output->stream[i]);
 }
 
@@ -264,12 +264,12 @@ static void drain_round(struct output *output, uint64_t until_ms)
 {
 	struct sink *sink = output->sink;
 
-	if (!sink->stuck) {
+	if (!sink_is_full(sink)) {
 		drain_streams(output, until_ms);
 		return;
 	}
 	sink_wait(sink, until_ms);
-	if (!sink->stuck)
+	if (!sink_is_full(sink))
 		on_room(sink);
 }
 
@@ -308,7 +308,7 @@ static void drain_rest(struct output *output)
 	if (has_held(output))
 		lose_held(output->sink);
 	for (size_t i = 0; i < ARRAY_SIZE(output->stream); i++) {
-		if (output->sink->stuck)
+		if (sink_is_full(output->sink))
 			lose_stream(&output->stream[i]);
 		end_stream(&output->stream[i]);
 	}

@@ -52,7 +52,7 @@ static int sink_area(struct sink *sink)
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	sink->area = p;
-	sink->from = sink->to = SINK_NOTE_BYTES;
+	sink->from = sink->to = sink->fed = SINK_NOTE_BYTES;
 	return 0;
 }
 
@@ -65,9 +65,16 @@ void sink_lose(struct sink *sink, uint64_t n)
 
 /* ---- waiting for room ----------------------------------------------------------------------- */
 
+static int write_batch(struct sink *sink);
+
 static void go_on(struct sink *sink)
 {
-	if (sink_flush(sink) != -EAGAIN && sink->on_room)
+	if (sink_flush(sink) == -EAGAIN)
+		return;
+	/* What was lost meanwhile is told now: the next line may be long in coming. */
+	if (sink->dropped != sink->told && write_batch(sink) == -EAGAIN)
+		return;
+	if (sink->on_room)
 		sink->on_room(sink);
 }
 
@@ -307,6 +314,14 @@ static int try_write(struct sink *sink)
 	return r < 0 ? r : write_all(sink);
 }
 
+/* Each record once, and before it may be gone. */
+static void feed_to(struct sink *sink, size_t end)
+{
+	if (sink->feed && sink->fed < end)
+		feed_batch(sink->feed, sink->area->out + sink->fed, end - sink->fed);
+	sink->fed = end;
+}
+
 static int write_batch(struct sink *sink)
 {
 	int r = try_write(sink);
@@ -321,12 +336,10 @@ static int write_batch(struct sink *sink)
 	if (r < 0)
 		lose_rest(sink);
 	unlock(sink);
-	if (sink->feed)
-		feed_batch(sink->feed, sink->area->out + SINK_NOTE_BYTES,
-			   sink->to - SINK_NOTE_BYTES);
+	feed_to(sink, sink->to);
 	sink->lines += sink->records;
 	sink->records = 0;
-	sink->from = sink->to = SINK_NOTE_BYTES;
+	sink->from = sink->to = sink->fed = SINK_NOTE_BYTES;
 	sink->retry_ms = RETRY_FIRST_MS;
 	sink_later(sink);
 	return r;
@@ -401,13 +414,49 @@ static bool put(struct sink *sink, const char *text, size_t len, bool partial, s
 	return true;
 }
 
+/* The beginning of the first record of which nothing is written. */
+static size_t first_whole(const struct sink *sink)
+{
+	const char *out = sink->area->out, *end;
+
+	if (sink->from <= SINK_NOTE_BYTES)
+		return SINK_NOTE_BYTES;
+	if (out[sink->from - 1] == '\n')
+		return sink->from;
+	end = memchr(out + sink->from, '\n', sink->to - sink->from);
+	return end ? (size_t)(end + 1 - out) : sink->to;
+}
+
+/* The older half of what waits goes at once, so that not every record moves all that is behind it.
+ * What is left of one that was begun stays.  Return: whether there was any. */
+static bool displace(struct sink *sink)
+{
+	const size_t first = first_whole(sink), half = first + (sink->to - first) / 2;
+	char *out = sink->area->out;
+	const char *end = memchr(out + half, '\n', sink->to - half);
+	const size_t cut = end ? (size_t)(end + 1 - out) : sink->to;
+
+	feed_to(sink, cut);
+	sink_lose(sink, sink_records(out + first, cut - first));
+	memmove(out + first, out + cut, sink->to - cut);
+	sink->to -= cut - first;
+	sink->fed = first;
+	return cut > first;
+}
+
 int sink_put(struct sink *sink, const char *text, size_t len, bool partial)
 {
-	if (put(sink, text, len, partial, SINK_BATCH_BYTES))
-		return 0;
-	if (sink_flush(sink) == -EAGAIN)
-		return -EAGAIN;
-	(void)put(sink, text, len, partial, SINK_BATCH_BYTES); /* of an empty batch any is taken */
+	/* Of an empty batch any is taken. */
+	while (!put(sink, text, len, partial, SINK_BATCH_BYTES)) {
+		if (sink_flush(sink) != -EAGAIN)
+			continue;
+		if (sink_is_full(sink))
+			return -EAGAIN;
+		if (displace(sink))
+			continue;
+		sink_lose(sink, 1); /* no room beside what is left of a long one */
+		break;
+	}
 	return 0;
 }
 
@@ -470,6 +519,8 @@ void sink_close(struct sink *sink)
 {
 	const uint64_t until = clock_ms() + SINK_CLOSE_MS;
 
+	while (sink->stuck && clock_ms() < until)
+		sink_wait(sink, until);
 	if (sink->area && !sink->stuck && (sink->torn || sink->dropped != sink->told))
 		(void)write_batch(sink); /* of a note alone: the last chance */
 	while (sink->stuck && clock_ms() < until)

@@ -77,6 +77,7 @@ struct sink_area {
  * @lines: of the log file; those before it was opened only if @counted
  * @file_bytes: when it is turned over
  * @dropped: records lost so far
+ * @drop: a descriptor without room is not waited for: the oldest records that wait are lost
  *
  * Internal: the rest.
  * @told, @promised: of @dropped, what the log says, and with the note that is being written
@@ -91,6 +92,7 @@ struct sink_area {
  * @watched: the loop waits for room
  * @armed: @timer is set
  * @from, @to: what is still to be written, in @area->out
+ * @fed: of @area->out, what the feed has not got begins there
  * @records: put into it
  * @outputs, @held, @held_text, @held_len, @on_room: see output.c
  */
@@ -105,6 +107,7 @@ struct sink {
 	uint64_t lines;
 	uint64_t file_bytes;
 	uint64_t dropped;
+	bool drop;
 
 	uint64_t told;
 	uint64_t promised;
@@ -125,6 +128,7 @@ struct sink {
 	size_t head_len;
 	size_t from;
 	size_t to;
+	size_t fed;
 	uint64_t records;
 	struct loop *loop;
 	int timer;
@@ -210,13 +214,19 @@ void sink_head(struct sink *sink, const char *source, const char *dyno);
  * sink_put() - one record, to be written by sink_flush() or when the batch is full.
  * @len: OUTPUT_LINE_BYTES at most
  * @partial: the next record goes on with the same line
- * Return: 0; -EAGAIN: no room, it was not taken.
+ * Return: 0; -EAGAIN: no room, it was not taken; never where the sink drops.
  */
 int sink_put(struct sink *sink, const char *text, size_t len, bool partial);
 
 /** sink_flush() - write what is there. Return: 0; -EAGAIN: not all of it, see @stuck; -errno: the
  * rest is lost and counted. */
 int sink_flush(struct sink *sink);
+
+/** sink_is_full() - no record can be taken until there is room. */
+static inline bool sink_is_full(const struct sink *sink)
+{
+	return sink->stuck && (!sink->drop || sink->feed_wait);
+}
 
 /** sink_lose() - count @n records as lost. */
 void sink_lose(struct sink *sink, uint64_t n);

@@ -144,6 +144,9 @@ static int open_sink(struct order *o, struct dyno_err *err)
 	o->sink.platform = o->app.log_source;
 	if (o->opts.dyno.log_keep_bytes > 0)
 		o->sink.file_bytes = o->opts.dyno.log_keep_bytes / 2;
+	/* A reader of the caller's is waited for unless he says that he need not be. */
+	o->sink.drop = o->sink.can_be_full && o->opts.dyno.log_policy &&
+		       str_eq(o->opts.dyno.log_policy, LOG_POLICY_DROP);
 	return r < 0 ? r : open_feed(o, err);
 }
 

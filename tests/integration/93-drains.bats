@@ -4,6 +4,7 @@
 # made of those that are slow, broken or dead.
 # shellcheck disable=SC2016 # commands of dynos are text
 # shellcheck disable=SC2154 # stderr is set by bats
+# shellcheck disable=SC2030,SC2031 # each test has servers of its own
 load lib
 load dynos
 
@@ -47,10 +48,10 @@ certificate() {
 
 # serve NAME https|tcp [tls]: a server whose directory is $BATS_TEST_TMPDIR/NAME; its port is in $port
 serve() {
-	local dir=$BATS_TEST_TMPDIR/$1 tls=()
+	local dir=$BATS_TEST_TMPDIR/$1 keys=()
 	mkdir "$dir"
-	[ -z "${3:-}" ] || tls=("$BASE/chain.pem" "$BASE/key.pem")
-	(exec 3>&- && exec python3 "$TOP/tests/helpers/drain-server.py" "$2" "$dir" "${tls[@]}" >"$dir/err" 2>&1) &
+	[ -z "${3:-}" ] || keys=("$BASE/chain.pem" "$BASE/key.pem")
+	(exec 3>&- && exec python3 "$TOP/tests/helpers/drain-server.py" "$2" "$dir" "${keys[@]}" >"$dir/err" 2>&1) &
 	servers+=("$!")
 	wait_for 20 test -s "$dir/port"
 	port=$(cat "$dir/port")
@@ -223,6 +224,27 @@ accounted() {
 	# no line is there twice, and none out of order
 	cat "$out/text.1" "$out/text" | sed -n 's/.* line //p' | sort -C -n -u
 	exec {fd}>&-
+}
+
+@test "T35: under drop-oldest a reader of dyno start that sleeps costs the app nothing, and what it misses is counted (L12)" {
+	only_root
+	local dir
+	dir=$(app -t 'job: seq 200000; exec sleep 4711' shop)
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	(exec 3>&- && exec "$DYNO" start -a shop --restart never --log-policy drop-oldest "$dir" \
+		>"$BATS_TEST_TMPDIR/fifo" 2>&1 </dev/null) &
+	servers+=("$!")
+	exec {reader}<"$BATS_TEST_TMPDIR/fifo"
+	wait_for 30 pgrep -fx 'sleep 4711'
+	cat <&"$reader" >"$BATS_TEST_TMPDIR/seen" &
+	servers+=("$!")
+	exec {reader}<&-
+	all() {
+		lost=$(sed -n 's/.*Error L12: \([0-9]*\) messages .*/\1/p' "$BATS_TEST_TMPDIR/seen" | awk '{ n += $1 } END { print n + 0 }')
+		seen=$(grep -cE '(app\[job\.1\]:| job\.1 +\|) [0-9]+$' "$BATS_TEST_TMPDIR/seen")
+		[ "$lost" -gt 0 ] && [ "$((seen + lost))" -eq 200000 ]
+	}
+	wait_for 30 all
 }
 
 @test "a --log that cannot be is refused, and says what can (C10.4)" {

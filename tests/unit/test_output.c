@@ -596,6 +596,47 @@ static void output__slow_reader_of_empty_lines__nothing_is_lost(void **state)
 	assert_int_equal(left, 0);
 }
 
+/* T35, no reader for a while, and lines may be dropped: the app goes on, and what is dropped is
+ * known. */
+static void output__reader_sleeps_and_sink_drops__app_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_sbuf_ struct sbuf b = {0};
+	uint64_t lines = 0, told = 0;
+	const char *text, *note;
+	size_t left;
+	pid_t pid;
+
+	to_pipe(f);
+	f->sink.drop = true;
+	pid = start_flood(f, f->output.child_fd[0], 50000, 60);
+	assert_int_equal(output_started(&f->output), 0);
+	run_until(f, has_ended(pid));
+	output_drain(&f->output, 50);
+	assert_true(f->sink.dropped > 0);
+	assert_int_equal(fcntl(f->pipe[0], F_SETFL, O_NONBLOCK), 0);
+	while (f->sink.stuck) {
+		read_sink(f, &b, SIZE_MAX);
+		sink_wait(&f->sink, clock_ms() + 10);
+	}
+	sink_close(&f->sink);
+	read_sink(f, &b, SIZE_MAX);
+	for (text = b.data, left = b.len; left > 0;) {
+		const char *end = memchr(text, '\n', left);
+
+		assert_non_null(end);
+		note = memmem(text, (size_t)(end - text), "Error L12: ", STRLEN("Error L12: "));
+		if (note)
+			told += strtoull(note + STRLEN("Error L12: "), NULL, 10);
+		else
+			lines++;
+		left -= (size_t)(end + 1 - text);
+		text = end + 1;
+	}
+	assert_true(lines > 0);
+	assert_int_equal(lines + told, 50000);
+}
+
 /* T35, killed reader: the app goes on, and what is lost is known. */
 static void output__reader_is_killed__app_goes_on_and_losses_are_counted(void **state)
 {
@@ -934,6 +975,7 @@ int main(void)
 		WITH_OUTPUT(output__two_generations_at_a_slow_reader__nothing_is_lost),
 		WITH_OUTPUT(output_drain__pipe_is_kept_open__ends_at_the_limit),
 		WITH_OUTPUT(output_drain__no_time__what_is_there_is_written),
+		WITH_OUTPUT(output__reader_sleeps_and_sink_drops__app_goes_on),
 		WITH_OUTPUT(output_drain__sink_stays_full__rest_is_counted),
 		WITH_OUTPUT(output_close__while_held__counted_and_forgotten),
 		WITH_OUTPUT(output_close__any_time__no_descriptor_is_left),
