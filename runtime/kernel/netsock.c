@@ -28,7 +28,8 @@ struct visit {
 	int userns_fd;
 	int net_fd;
 	int family;
-	int place_fd; /* becomes the socket */
+	const int *place_fds; /* become the sockets */
+	size_t n;
 };
 
 static int open_here(int family)
@@ -48,10 +49,15 @@ static int open_there(const struct visit *v)
 		return -errno;
 	if (setns(v->net_fd, CLONE_NEWNET) < 0)
 		return -errno;
-	fd = open_here(v->family);
-	if (fd < 0)
-		return fd;
-	return dup3(fd, v->place_fd, O_CLOEXEC) < 0 ? -errno : 0;
+	for (size_t i = 0; i < v->n; i++) {
+		fd = open_here(v->family);
+		if (fd < 0)
+			return fd;
+		if (dup3(fd, v->place_fds[i], O_CLOEXEC) < 0)
+			return -errno;
+		close_fdp(&fd);
+	}
+	return 0;
 }
 
 static void in_child(void *arg)
@@ -80,27 +86,63 @@ static int visit(struct visit *v)
 	return r < 0 ? r : status > EXIT_MAX ? -EIO : -status;
 }
 
-int netsock_open(int of_fd, int family)
+/* Descriptors of any kind, in place of which the sockets come. Return: 0 or -errno. */
+static int make_places(int of_fd, int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		fds[i] = fcntl(of_fd, F_DUPFD_CLOEXEC, 3);
+		if (fds[i] >= 0)
+			continue;
+		fds[i] = -errno;
+		return fds[i];
+	}
+	return 0;
+}
+
+static int open_inside(int of_fd, int family, const int *places, size_t n)
 {
 	_cleanup_close_ int net_fd = -EBADF;
 	_cleanup_close_ int userns_fd = -EBADF;
-	_cleanup_close_ int place_fd = -EBADF;
 	struct visit v;
-	int r;
 
-	if (of_fd < 0)
-		return open_here(family);
 	net_fd = ioctl(of_fd, SIOCGSKNS);
 	if (net_fd < 0)
 		return -errno;
 	userns_fd = ioctl(net_fd, NS_GET_USERNS);
 	if (userns_fd < 0)
 		return -errno;
-	place_fd = fcntl(of_fd, F_DUPFD_CLOEXEC, 3);
-	if (place_fd < 0)
-		return -errno;
-	v = (struct visit){
-		.userns_fd = userns_fd, .net_fd = net_fd, .family = family, .place_fd = place_fd};
-	r = visit(&v);
-	return r < 0 ? r : take_fd(&place_fd);
+	v = (struct visit){.userns_fd = userns_fd,
+			   .net_fd = net_fd,
+			   .family = family,
+			   .place_fds = places,
+			   .n = n};
+	return visit(&v);
+}
+
+int netsock_open_many(int of_fd, int family, int *ret_fds, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ret_fds[i] = -EBADF;
+	if (of_fd >= 0) {
+		r = make_places(of_fd, ret_fds, n);
+		if (r == 0)
+			r = open_inside(of_fd, family, ret_fds, n);
+	}
+	for (size_t i = 0; of_fd < 0 && r == 0 && i < n; i++) {
+		ret_fds[i] = open_here(family);
+		r = MIN_OF(ret_fds[i], 0);
+	}
+	for (size_t i = 0; r < 0 && i < n; i++)
+		close_fdp(&ret_fds[i]);
+	return r;
+}
+
+int netsock_open(int of_fd, int family)
+{
+	int fd;
+	int r = netsock_open_many(of_fd, family, &fd, 1);
+
+	return r < 0 ? r : fd;
 }

@@ -7,6 +7,8 @@
 #ifndef DYNO_NETSOCK_H
 #define DYNO_NETSOCK_H
 
+#include <stddef.h>
+
 /**
  * netsock_open() - a stream socket of a network namespace.
  * @of_fd: a socket made in that namespace, as listen_probe_open() makes them; negative: the
@@ -19,5 +21,12 @@
  * Context: parent, single-threaded
  */
 int netsock_open(int of_fd, int family);
+
+/**
+ * netsock_open_many() - @n of them at the price of little more than one.
+ * @ret_fds: the caller's on success, all or none
+ * Return: 0 or -errno. Context: as above
+ */
+int netsock_open_many(int of_fd, int family, int *ret_fds, size_t n);
 
 #endif
