@@ -93,6 +93,7 @@ static void launch_into(struct step *st, struct sup_gen *slot)
 		.grace_at_ms = SUP_NEVER,
 		.cycle_at_ms = cycle_at(st),
 		.limit_at_ms = limit_at(st),
+		.drain_at_ms = SUP_NEVER,
 	};
 	enter(st, slot, SUP_STARTING);
 	say(st, LINE_START, slot);
@@ -114,6 +115,7 @@ static void set_stopping(struct step *st, struct sup_gen *g, enum sup_reason why
 	g->why = why;
 	g->then = then;
 	g->boot_at_ms = SUP_NEVER;
+	g->drain_at_ms = SUP_NEVER;
 	enter(st, g, SUP_STOPPING);
 }
 
@@ -142,7 +144,7 @@ static void kill_now(struct step *st, struct sup_gen *g, enum sup_reason why, en
 /* A new generation that is not up yet beside one that still serves. */
 static bool preboots(const struct sup *s)
 {
-	return s->side.live && s->side.state != SUP_STOPPING;
+	return s->side.live && s->side.state == SUP_STARTING;
 }
 
 static enum sup_reason reason(const struct step *st)
@@ -235,8 +237,24 @@ static void become_up(struct step *st)
 	s->front = s->side;
 	s->side = old;
 	s->shown = SUP_UP;
-	if (s->side.state != SUP_STOPPING)
+	if (s->side.state == SUP_STOPPING)
+		return;
+	if (s->policy.drain_ms)
+		s->side.drain_at_ms = later(st->ev->now_ms, s->policy.drain_ms);
+	else
 		term(st, &s->side, SUP_BY_STOP, SUP_THEN_DOWN);
+}
+
+/* The swap that was asked for meanwhile. */
+static void side_gone(struct step *st)
+{
+	struct sup *s = st->s;
+
+	if (!s->swap_wanted)
+		return;
+	s->swap_wanted = false;
+	if (s->front.live && s->front.state == SUP_UP)
+		launch_into(st, &s->side);
 }
 
 static bool needs_bind(const struct sup *s)
@@ -272,8 +290,10 @@ static void launch_failed(struct step *st)
 	struct sup *s = st->s;
 
 	bury(st);
-	if (st->g == &s->side)
-		return; /* the old one serves on */
+	if (st->g == &s->side) {
+		side_gone(st); /* the old one serves on */
+		return;
+	}
 	if (s->executed) {
 		crash(st, true);
 	} else {
@@ -318,6 +338,8 @@ static void ended(struct step *st)
 	bury(st);
 	if (st->g == &st->s->front)
 		conclude(st, st->ev->exit_code != 0 || st->ev->oom);
+	else
+		side_gone(st);
 }
 
 static void ended_stopping(struct step *st)
@@ -328,6 +350,7 @@ static void ended_stopping(struct step *st)
 	if (st->g == &s->side) {
 		if (s->front.state == SUP_STOPPING && !s->front.live)
 			settle(st);
+		side_gone(st);
 		return;
 	}
 	switch (st->g->then) {
@@ -376,6 +399,7 @@ static void stop(struct step *st)
 	struct sup *s = st->s;
 
 	s->tally = 0;
+	s->swap_wanted = false;
 	s->backoff_at_ms = SUP_NEVER;
 	stop_gen(st, &s->front);
 	stop_gen(st, &s->side);
@@ -492,12 +516,21 @@ static void preboot(struct step *st)
 
 	if (s->policy.oneoff)
 		return;
-	if (s->policy.order == SUP_STRICT || s->side.live) {
+	if (s->policy.order == SUP_STRICT) {
 		restart_up(st);
 		return;
 	}
 	s->tally = 0;
-	launch_into(st, &s->side);
+	if (s->side.live)
+		s->swap_wanted = true;
+	else
+		launch_into(st, &s->side);
+}
+
+static void drained(struct step *st)
+{
+	if (st->g->drain_at_ms != SUP_NEVER)
+		term(st, st->g, SUP_BY_STOP, SUP_THEN_DOWN);
 }
 
 /* A release brings back what crashes, never what was stopped. */
@@ -620,6 +653,7 @@ static void (*const table[_SUP_STATE_MAX][_SUP_EVENT_MAX])(struct step *) = {
 			[SUP_CLIENT_LOST] = client_lost,
 			[SUP_TIME_LIMIT] = time_limit,
 			[SUP_SWAP] = preboot,
+			[SUP_DRAINED] = drained,
 		},
 	[SUP_STOPPING] =
 		{

@@ -8,7 +8,8 @@
  * Theory of operation.  A dyno has up to two live generations, each with its own init, root, leaf
  * and port.  The front one is what the dyno's state tells about.  Beside it lives, at times, an old
  * one that was asked to stop (a restart overlaps, CONTRACT 6.4), or a new one that is not up yet
- * while the front one still serves (preboot, 6.12).  An event of a generation is looked up in the
+ * while the front one still serves (preboot, 6.12), or, when that has taken over, the old one until
+ * its last clients have gone.  An event of a generation is looked up in the
  * row of that generation's own state, an event of the dyno in the row of the front one's; an event
  * of a generation that has ended is of no interest and does nothing.
  *
@@ -43,6 +44,8 @@
 /* A start is good when it has been up for so long. Source: CONTRACT 6.9, within 10 minutes of its
  * launch a crash is one of booting */
 #define SUP_STEADY_MS (UINT64_C(10) * 60 * 1000)
+/* How long one that was replaced keeps its clients. Source: CONTRACT 9.5, when a router gives up */
+#define SUP_DRAIN_MS (UINT64_C(30) * 1000)
 /* Longest cycle. Source: far above any use, far below an overflow of the clock */
 #define SUP_CYCLE_MAX_MS (UINT64_C(366) * 24 * 3600 * 1000)
 
@@ -61,7 +64,8 @@
  *
  * SUP_LAUNCH_OK: the command was executed; SUP_LAUNCH_ERR: the launch failed, and nothing of the
  * generation is left; SUP_BOUND: $PORT is listened on; SUP_EXIT: the last process is gone.
- * SUP_CYCLE: the daily restart; SUP_SWAP: a new release, by preboot; the rest is what it says.
+ * SUP_CYCLE: the daily restart; SUP_SWAP: a new release, by preboot; SUP_DRAINED: one that was
+ * replaced has no client left; the rest is what it says.
  */
 #define SUP_EVENTS(EVENT)                             \
 	EVENT(SUP_LAUNCH_OK, "launch-ok", true)       \
@@ -79,7 +83,8 @@
 	EVENT(SUP_CYCLE, "cycle", false)              \
 	EVENT(SUP_CLIENT_LOST, "client-lost", false)  \
 	EVENT(SUP_TIME_LIMIT, "time-limit", false)    \
-	EVENT(SUP_SWAP, "swap", false)
+	EVENT(SUP_SWAP, "swap", false)                \
+	EVENT(SUP_DRAINED, "drained", true)
 
 /* REASON(id, name) - why a generation ended.  A restart by hand or by a release is a stop. */
 #define SUP_REASONS(REASON)                         \
@@ -130,6 +135,7 @@ enum sup_order { SUP_OVERLAP, SUP_STRICT };
  * @time_limit_ms: from the launch, after which it is stopped for good; 0: none
  * @boot_timeout_ms, @grace_ms, @steady_ms: from the execution, the stop signal, `up`
  * @cycle_ms, @cycle_spread_ms: from the launch, plus chance; @cycle_ms 0: off
+ * @drain_ms: how long one that was replaced by preboot goes on with its clients; 0: it stops at once
  * @backoff: waits between crash and start
  */
 struct sup_policy {
@@ -148,6 +154,7 @@ struct sup_policy {
 	uint64_t steady_ms;
 	uint64_t cycle_ms;
 	uint64_t cycle_spread_ms;
+	uint64_t drain_ms;
 	struct backoff backoff;
 };
 
@@ -216,7 +223,8 @@ enum sup_then { SUP_THEN_DOWN, SUP_THEN_LAUNCH, SUP_THEN_CRASH };
  * @asked: @why holds why it is stopping
  * @then: what follows its end, as long as it is the front one
  * @since_ms: when @state was entered
- * @boot_at_ms, @grace_at_ms, @cycle_at_ms, @limit_at_ms: deadlines, SUP_NEVER where not running
+ * @boot_at_ms, @grace_at_ms, @cycle_at_ms, @limit_at_ms, @drain_at_ms: deadlines, SUP_NEVER where
+ *    not running
  */
 struct sup_gen {
 	uint32_t id;
@@ -232,6 +240,7 @@ struct sup_gen {
 	uint64_t grace_at_ms;
 	uint64_t cycle_at_ms;
 	uint64_t limit_at_ms;
+	uint64_t drain_at_ms;
 };
 
 /**
@@ -243,6 +252,7 @@ struct sup_gen {
  * @tally: crashes in a row
  * @launches: generations so far
  * @executed: one of them ran
+ * @swap_wanted: a swap that waits until the one before it is over
  * @hangups: SIGHUPs sent since the client was lost
  * @backoff_at_ms: next start of a crashed dyno, SUP_NEVER where none is planned
  * @steady_at_ms, @hangup_at_ms: deadlines
@@ -255,6 +265,7 @@ struct sup {
 	uint32_t tally;
 	uint32_t launches;
 	bool executed;
+	bool swap_wanted;
 	uint32_t hangups;
 	uint64_t backoff_at_ms;
 	uint64_t steady_at_ms;
@@ -298,6 +309,18 @@ bool sup_due(const struct sup *s, uint64_t now_ms, struct sup_event_info *ret);
 
 /** sup_idle() - no process lives and no start is planned: a monitor may end. */
 bool sup_idle(const struct sup *s);
+
+/** sup_swapping() - one that is to take over is on its way, or will be. */
+bool sup_swapping(const struct sup *s);
+
+/** sup_serves() - a generation is up, and not one that was replaced. */
+bool sup_serves(const struct sup *s, uint32_t gen);
+
+/** sup_drains() - a generation that was replaced keeps its last clients. */
+bool sup_drains(const struct sup *s, uint32_t gen);
+
+/** sup_coming() - there is, or is to be at @by_ms at the latest, a start that clients can wait for. */
+bool sup_coming(const struct sup *s, uint64_t by_ms);
 
 /** sup_restarts() - launches after the first. */
 uint32_t sup_restarts(const struct sup *s);

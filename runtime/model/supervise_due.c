@@ -16,6 +16,8 @@ static struct deadline of_gen(const struct sup_gen *g)
 {
 	if (g->live && g->state == SUP_STARTING)
 		return (struct deadline){SUP_BOOT_TIMEOUT, g->id, g->boot_at_ms};
+	if (g->live && g->state == SUP_UP)
+		return (struct deadline){SUP_DRAINED, g->id, g->drain_at_ms};
 	if (g->live && g->state == SUP_STOPPING && !g->killed)
 		return (struct deadline){SUP_STOP_TIMEOUT, g->id, g->grace_at_ms};
 	return (struct deadline){.at_ms = SUP_NEVER};
@@ -81,6 +83,41 @@ bool sup_due(const struct sup *s, uint64_t now_ms, struct sup_event_info *ret)
 bool sup_idle(const struct sup *s)
 {
 	return !s->front.live && !s->side.live && s->backoff_at_ms == SUP_NEVER;
+}
+
+bool sup_swapping(const struct sup *s)
+{
+	return s->swap_wanted || (s->side.live && s->side.state == SUP_STARTING);
+}
+
+static const struct sup_gen *find_up(const struct sup *s, uint32_t gen)
+{
+	const struct sup_gen *g = s->front.id == gen ? &s->front : &s->side;
+
+	return g->live && g->id == gen && g->state == SUP_UP ? g : NULL;
+}
+
+bool sup_serves(const struct sup *s, uint32_t gen)
+{
+	const struct sup_gen *g = find_up(s, gen);
+
+	return g && g->drain_at_ms == SUP_NEVER;
+}
+
+bool sup_drains(const struct sup *s, uint32_t gen)
+{
+	const struct sup_gen *g = find_up(s, gen);
+
+	return g && g->drain_at_ms != SUP_NEVER;
+}
+
+bool sup_coming(const struct sup *s, uint64_t by_ms)
+{
+	if (s->front.live && s->front.state == SUP_STOPPING)
+		return s->front.then != SUP_THEN_DOWN;
+	if (s->front.live || sup_swapping(s))
+		return true;
+	return s->backoff_at_ms != SUP_NEVER && s->backoff_at_ms <= by_ms;
 }
 
 uint32_t sup_restarts(const struct sup *s)

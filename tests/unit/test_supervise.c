@@ -674,6 +674,66 @@ static void sup_step__old_one_crashes_in_preboot__new_one_takes_over(void **stat
 	forget(&p);
 }
 
+/* Replaced by preboot, the old one keeps its clients until they have gone or the time is over; a
+ * swap that is asked for meanwhile begins when its place is free. */
+static void sup_step__drain__old_one_stops_when_its_clients_have_gone_C6_12(void **state)
+{
+	struct play p;
+
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		begin_up(&p, WEB);
+		p.s.policy.drain_ms = SUP_DRAIN_MS;
+		happen(&p, SUP_SWAP, 0);
+		happen(&p, SUP_LAUNCH_OK, 2);
+		assert_true(sup_swapping(&p.s));
+		assert_true(sup_serves(&p.s, 1));
+		happen(&p, SUP_DRAINED, 1); /* it serves: that means nothing */
+		happen(&p, SUP_BOUND, 2);
+		assert_false(sup_swapping(&p.s));
+		assert_true(sup_serves(&p.s, 2));
+		assert_false(sup_serves(&p.s, 1));
+		assert_true(sup_drains(&p.s, 1));
+		assert_log(&p, "Starting process with command `puma`\n"
+			       "State changed from starting to up\n");
+		happen(&p, SUP_SWAP, 0);
+		assert_true(sup_swapping(&p.s));
+		assert_int_equal(p.s.launches, 2);
+		if (late)
+			assert_int_equal(sleep_on(&p), SUP_DRAIN_MS);
+		else
+			happen(&p, SUP_DRAINED, 1);
+		assert_false(sup_drains(&p.s, 1));
+		leave(&p, 1, 143);
+		assert_int_equal(recorded(&p), SUP_BY_STOP);
+		assert_int_equal(p.s.launches, 3);
+		assert_true(sup_swapping(&p.s));
+		assert_log(&p, "Stopping all processes with SIGTERM\n"
+			       "Process exited with status 143\n"
+			       "Starting process with command `puma`\n");
+		forget(&p);
+	}
+}
+
+/* Whether a client may hope: not for one that is down, or that starts after its patience. */
+static void sup_coming__states__as_a_client_sees_them_C6_11(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin_up(&p, WEB);
+	assert_true(sup_coming(&p.s, 0));
+	leave(&p, 1, 1); /* the first crash is followed by a start at once */
+	assert_true(sup_coming(&p.s, p.now_ms));
+	(void)sleep_on(&p);
+	leave(&p, 2, 1);
+	assert_false(sup_coming(&p.s, p.now_ms + 1));
+	assert_true(sup_coming(&p.s, p.s.backoff_at_ms));
+	happen(&p, SUP_STOP, 0);
+	assert_false(sup_coming(&p.s, UINT64_MAX - 1));
+	forget(&p);
+}
+
 static void sup_step__commands_in_preboot__reach_both(void **state)
 {
 	static const struct {
@@ -683,7 +743,7 @@ static void sup_step__commands_in_preboot__reach_both(void **state)
 	} cases[] = {
 		{false, SUP_STOP, "stop TERM#1 stop TERM#2"},
 		{false, SUP_RESTART, "restarting stop TERM#1 stop TERM#2"},
-		{false, SUP_SWAP, "restarting stop TERM#1 stop TERM#2"},
+		{false, SUP_SWAP, ""}, /* it waits its turn */
 		{false, SUP_TIME_LIMIT, "time-limit stop TERM#1 stop TERM#2"},
 		{false, SUP_CYCLE, ""},
 		{true, SUP_STOP, "stop TERM#2"},
@@ -704,7 +764,7 @@ static void sup_step__commands_in_preboot__reach_both(void **state)
 		happen(&p, cases[i].event, 0);
 		describe(&p.last, &got);
 		assert_string_equal(sbuf_str(&got), cases[i].decision);
-		if (cases[i].event != SUP_CYCLE) {
+		if (cases[i].decision[0]) {
 			leave(&p, 1, 143);
 			leave(&p, 2, 143);
 			assert_int_equal(p.s.front.state, again ? SUP_STARTING : SUP_DOWN);
@@ -1138,6 +1198,8 @@ int main(void)
 		cmocka_unit_test(sup_step__preboot__serves_until_the_new_one_is_up_C6_12),
 		cmocka_unit_test(sup_step__preboot_that_fails__leaves_the_old_one),
 		cmocka_unit_test(sup_step__old_one_crashes_in_preboot__new_one_takes_over),
+		cmocka_unit_test(sup_step__drain__old_one_stops_when_its_clients_have_gone_C6_12),
+		cmocka_unit_test(sup_coming__states__as_a_client_sees_them_C6_11),
 		cmocka_unit_test(sup_step__commands_in_preboot__reach_both),
 		cmocka_unit_test(sup_step__stop_while_old_and_new_run__is_down_with_the_last),
 		cmocka_unit_test(sup_step__stop_and_restart_cross__the_last_word_counts),
