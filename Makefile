@@ -136,7 +136,8 @@ unit: units ## run the unit tests of this build
 	$(Q)tests/run --unit $(UNIT_BINS)
 
 # ---- installation ----------------------------------------------------------------------------
-HELPERS := $(O)/dyno-unpack $(O)/dyno-pack $(O)/dyno-monitor $(O)/dyno-seccomp $(O)/dyno-drain
+HELPERS := $(O)/dyno-unpack $(O)/dyno-pack $(O)/dyno-monitor $(O)/dyno-seccomp $(O)/dyno-drain \
+	$(O)/dyno-forward
 
 .PHONY: install
 install: all $(HELPERS) ## install below $(DESTDIR)$(prefix)

@@ -235,6 +235,9 @@ struct dyno_timing {
  * @egress: to where a dyno with a private network may open connections: "all", "host", "none" or
  *       ranges, "192.0.2.0/24,host"; NULL: "all"
  * @port: fixed $PORT, 0: chosen
+ * @publish: ports of the host behind which the dynos of a type answer, "[ADDRESS:]PORT[=TYPE]", or
+ *       "PORT+" for the first free one from there on; "none"
+ * @hold_ms: how long a connection to one waits for a dyno that is up; 0: 75 s
  * @uid_range: "FIRST:COUNT" of host ids for dynos; NULL: the default range
  * @log_source: tag of the platform's lines; default "heroku"
  * @boot_timeout_ms, @grace_ms: 60 s and 30 s by default
@@ -306,6 +309,9 @@ struct dyno_run_opts {
 	uint64_t scratch_inodes;
 	enum dyno_network network;
 	uint16_t port;
+	const char *const *publish;
+	size_t n_publish;
+	uint64_t hold_ms;
 	const char *uid_range;
 	const char *subnet;
 	const char *egress;
@@ -469,6 +475,10 @@ int dyno_scale(struct dyno_host *host, const char *app, const struct dyno_scale 
  *                                numbers them; 0: none
  * @port: $PORT; 0: none
  * @address, @address6: of its network, without port; NULL: none
+ * @published: ports of the host that lead to it, "8080" or "127.0.0.1:8080", joined by commas;
+ *             NULL: none
+ * @start: which of its starts serves, 1 for the first; 0: none yet
+ * @swapping: a start that is to take over is on its way, see dyno_swap()
  * @restarts: starts after the first
  * @crashes: in a row
  * @since_us: when it came into @state, microseconds since the epoch
@@ -492,6 +502,9 @@ struct dyno_info {
 	uint16_t port;
 	const char *address;
 	const char *address6;
+	const char *published;
+	uint32_t start;
+	int swapping;
 	uint32_t restarts;
 	uint32_t crashes;
 	uint64_t since_us;
@@ -681,6 +694,14 @@ int dyno_stop(struct dyno *dyno, int at_once, struct dyno_err *err);
 
 /** dyno_restart() - ask for a restart; returns at once. */
 int dyno_restart(struct dyno *dyno, struct dyno_err *err);
+
+/**
+ * dyno_swap() - ask for a restart without a pause: a new start boots beside the old, which serves
+ * until the new one is up, and is asked to stop when its last connection through a published port
+ * has ended, or 30 seconds later.  Where the new one does not come up the old one serves on.
+ * Returns at once.  Of a dyno that is not up it is dyno_restart().
+ */
+int dyno_swap(struct dyno *dyno, struct dyno_err *err);
 
 /**
  * struct dyno_exec_opts - one more process in a live dyno; zero is the default for each.

@@ -190,6 +190,16 @@ static const struct opt rows[] = {
 	 .offset = AT(run.port, uint16_t),
 	 .arg = "PORT",
 	 .help = "$PORT (a free one)"},
+	{.name = "publish",
+	 .kind = OPT_LIST,
+	 .offset = AT(publish, struct opt_list),
+	 .arg = "[ADDR:]PORT[=TYPE]",
+	 .help = "a port of the host that leads to it; may be repeated"},
+	{.name = "hold",
+	 .kind = OPT_DURATION,
+	 .offset = AT(run.hold_ms, uint64_t),
+	 .arg = "TIME",
+	 .help = "clients of that port wait for a dyno (75s)"},
 	{.name = "uid-range",
 	 .kind = OPT_STRING,
 	 .offset = AT(run.uid_range, const char *),
@@ -446,5 +456,7 @@ int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *
 	o->run.io_max = o->io_max.items;
 	o->run.n_io_max = o->io_max.n;
 	o->run.require_limits = o->require_limits;
+	o->run.publish = o->publish.items;
+	o->run.n_publish = o->publish.n;
 	return 0;
 }

@@ -17,8 +17,9 @@
 /**
  * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
- * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @logs, @log_fd, @log_metrics, @read_only, @writable,
- * @tmpfs, @mounts, @io_max, @require_limits, @private_stack: as the parser fills them; for @run
+ * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @logs, @log_fd, @log_metrics, @read_only,
+ * @writable, @tmpfs, @mounts, @io_max, @publish, @require_limits, @private_stack: as the parser fills
+ * them; for @run
  * @spec: --spec as it was given
  * @detach: the dynos live on without this command
  * @wait: stay until they are up
@@ -43,6 +44,7 @@ struct dyno_options {
 	int log_fd;
 	bool log_metrics;
 	struct opt_list io_max;
+	struct opt_list publish;
 	bool require_limits;
 	const char *spec;
 	bool detach;

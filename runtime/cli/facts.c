@@ -44,6 +44,7 @@ void facts_json(struct sbuf *b, const struct dyno_info *info)
 	json_positive(b, "port", info->port);
 	json_str(b, "address", info->address);
 	json_str(b, "address6", info->address6);
+	json_str(b, "published", info->published);
 	json_u64(b, "restarts", info->restarts);
 	json_known_time(b, "since", info->since_us);
 	if (info->exit_code >= 0)

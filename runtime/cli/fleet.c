@@ -67,6 +67,8 @@ static int take_info(void *data, const struct dyno_info *info)
 
 	str_fmt(dyno->state, sizeof(dyno->state), "%s", info->state);
 	str_fmt(dyno->reason, sizeof(dyno->reason), "%s", info->reason ? info->reason : "");
+	str_fmt(dyno->published, sizeof(dyno->published), "%s",
+		info->published ? info->published : "");
 	dyno->exit_code = info->exit_code;
 	dyno->monitor_pid = info->live ? info->monitor_pid : 0;
 	dyno->up = str_eq(dyno->state, "up") || str_eq(dyno->state, "complete");

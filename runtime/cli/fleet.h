@@ -16,6 +16,8 @@
 /* Room for a name and a word of the library, with the NUL. */
 #define FLEET_NAME_BYTES 64
 #define FLEET_WORD_BYTES 32
+/* Addresses and ports of the host. Source: two of the longest that people write */
+#define FLEET_PORTS_BYTES 128
 
 /**
  * struct fleet_dyno - one dyno.
@@ -28,6 +30,7 @@
  * @exit_code: of its last end; -1: none yet
  * @state, @reason: words of struct dyno_info; "" unknown
  * @last_state: as its monitor has said at the end; "" not yet
+ * @published: ports of the host that lead to it; "" none
  */
 struct fleet_dyno {
 	char app[FLEET_NAME_BYTES];
@@ -44,6 +47,7 @@ struct fleet_dyno {
 	char state[FLEET_WORD_BYTES];
 	char reason[FLEET_WORD_BYTES];
 	char last_state[FLEET_WORD_BYTES];
+	char published[FLEET_PORTS_BYTES];
 };
 
 /**

@@ -74,6 +74,40 @@ static void say_count(const struct foreground *fg, const char *before, size_t n,
 	say(fg, text);
 }
 
+/* ---- ports ------------------------------------------------------------------------------------*/
+
+/* The address of an URL: where every address of the host leads to it, the nearest. */
+static void say_port(const struct foreground *fg, const struct fleet_dyno *dyno, const char *port,
+		     size_t len)
+{
+	const char *any = memchr(port, ':', len) ? "" : "127.0.0.1:";
+	char text[FLEET_NAME_BYTES + FLEET_PORTS_BYTES + 32];
+
+	str_fmt(text, sizeof(text), "%.*s is at http://%s%.*s", (int)strcspn(dyno->name, "."),
+		dyno->name, any, (int)len, port);
+	say(fg, text);
+}
+
+/* Of each type once: all of its dynos have the same. */
+static void say_ports(const struct foreground *fg)
+{
+	for (size_t i = 0; i < fg->fleet.n && !fg->plan->quiet; i++) {
+		const struct fleet_dyno *dyno = &fg->fleet.dynos[i];
+		const char *port = dyno->published;
+		size_t type = strcspn(dyno->name, ".");
+		bool told = false;
+
+		for (size_t k = 0; k < i; k++)
+			told = told || strncmp(fg->fleet.dynos[k].name, dyno->name, type + 1) == 0;
+		while (!told && *port) {
+			size_t len = strcspn(port, ",");
+
+			say_port(fg, dyno, port, len);
+			port += len + (port[len] != '\0');
+		}
+	}
+}
+
 /* ---- stopping ---------------------------------------------------------------------------------*/
 
 static void stop(struct foreground *fg)
@@ -256,6 +290,8 @@ static int begin(struct foreground *fg, struct dyno_err *err)
 		r = start_dynos(fg, err);
 	if (r == 0)
 		r = fleet_connect(&fg->fleet, err);
+	if (r == 0)
+		say_ports(fg);
 	if (r == 0 && plan->pidfd_socket)
 		r = handover_pidfds(plan->pidfd_socket, &fg->fleet, err);
 	for (size_t i = 0; r == 0 && fg->status == 0 && i < fg->fleet.n; i++)

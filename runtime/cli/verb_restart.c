@@ -17,6 +17,7 @@ struct restart_options {
 	struct cli_common common;
 	struct target_ask ask;
 	bool no_wait;
+	bool preboot;
 	bool quiet;
 };
 
@@ -27,6 +28,10 @@ static const struct opt options[] = {
 	 .kind = OPT_FLAG,
 	 .offset = OPT_FIELD(struct restart_options, no_wait, bool),
 	 .help = "ask, and do not wait until they are up"},
+	{.name = "preboot",
+	 .kind = OPT_FLAG,
+	 .offset = OPT_FIELD(struct restart_options, preboot, bool),
+	 .help = "the old one serves until the new one is up"},
 	TARGET_OPTION_QUIET(struct restart_options, "print nothing"),
 	CLI_OPTION_JSON("a line of JSON for each dyno"),
 };
@@ -35,11 +40,13 @@ static const struct opt options[] = {
  * struct restarting - one dyno, from the request to what comes of it.
  * @dyno: a connection for questions, which outlives that of the watch
  * @before: restarts that it had when it was asked
+ * @start: the start that served then
  */
 struct restarting {
 	struct target *target;
 	struct dyno *dyno;
 	uint32_t before;
+	uint32_t start;
 };
 
 struct round {
@@ -55,6 +62,8 @@ enum verdict { STILL_ON_THE_WAY, UP_AGAIN, NOT_UP };
 struct answer {
 	uint32_t restarts;
 	uint32_t crashes;
+	uint32_t start;
+	bool swapping;
 	bool up;
 	bool ended;
 };
@@ -64,7 +73,10 @@ static int take_answer(void *data, const struct dyno_info *info)
 	static const char *const ended[] = {"crashed", "failed", "down", "complete"};
 	struct answer *a = data;
 
-	*a = (struct answer){.restarts = info->restarts, .crashes = info->crashes};
+	*a = (struct answer){.restarts = info->restarts,
+			     .crashes = info->crashes,
+			     .start = info->start,
+			     .swapping = info->swapping};
 	a->up = str_eq(info->state, "up");
 	for (size_t i = 0; i < ARRAY_SIZE(ended); i++)
 		a->ended = a->ended || str_eq(info->state, ended[i]);
@@ -104,7 +116,11 @@ static void tell_not_up(struct round *round, struct target *target)
 	struct dyno_err err = {0};
 
 	(void)target_renew(round->cli, round->host, target, &err); /* else what was known before */
-	if (info->reason && info->exit_code >= 0)
+	if (str_eq(info->state, "up"))
+		(void)err_set(&err, ERR_CRASHED, 0,
+			      "the new one did not come up: the old one "
+			      "serves on");
+	else if (info->reason && info->exit_code >= 0)
 		(void)err_set(&err, ERR_CRASHED, 0, "it is %s (%s, exit status %d)", info->state,
 			      info->reason, info->exit_code);
 	else
@@ -121,8 +137,13 @@ static int ask_verdict(const struct restarting *r, enum verdict *ret, struct dyn
 	if (n < 0)
 		return n;
 	*ret = STILL_ON_THE_WAY;
-	if (a.restarts == r->before)
+	/* Where the old one serves on it is not the new one that is up. */
+	if (a.restarts == r->before || (a.start == r->start && a.swapping))
 		return 0;
+	if (a.start == r->start && a.up) {
+		*ret = NOT_UP;
+		return 0;
+	}
 	if (a.up)
 		*ret = UP_AGAIN;
 	else if (a.ended || a.crashes > 0)
@@ -161,6 +182,7 @@ static int begin(struct round *round, struct restarting *r, struct dyno_err *err
 	if (n < 0)
 		return n;
 	r->before = before.restarts;
+	r->start = before.start;
 	if (!o->no_wait) {
 		n = watch_add(&round->watch, round->host, info->app, info->name, r, err);
 		if (n < 0)
@@ -168,7 +190,7 @@ static int begin(struct round *round, struct restarting *r, struct dyno_err *err
 		if (n == 0)
 			return err_set(err, ERR_NOT_FOUND, 0, "it has ended");
 	}
-	n = dyno_restart(r->dyno, err);
+	n = o->preboot ? dyno_swap(r->dyno, err) : dyno_restart(r->dyno, err);
 	if (n < 0 && !o->no_wait)
 		watch_drop(&round->watch, r);
 	return n;

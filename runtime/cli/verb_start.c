@@ -130,6 +130,23 @@ static int parse_types(struct cli *cli, const char *const *words, size_t n, bool
 	return 0;
 }
 
+/* ---- a port for people ------------------------------------------------------------------------*/
+
+/* As other tools that run a Procfile do it, on this host alone. Source: CONTRACT 12.3, base 5000 */
+#define PORT_FOR_PEOPLE "127.0.0.1:5000+"
+
+/* Nobody has named a port by which web can be reached, nor said that there is to be none. */
+static void publish_for_people(const struct start_options *o, struct dyno_start_opts *start)
+{
+	static const char *const words[] = {PORT_FOR_PEOPLE};
+	const struct dyno_run_opts *dyno = &o->dyno.run;
+
+	if (o->dyno.spec || dyno->n_publish > 0 || (dyno->port && dyno->network == DYNO_NET_HOST))
+		return;
+	start->dyno.publish = words;
+	start->dyno.n_publish = ARRAY_SIZE(words);
+}
+
 /* ---- start ------------------------------------------------------------------------------------*/
 
 /* A spec may name the slug; then the first word can be a type, if it has the form that no other
@@ -208,6 +225,8 @@ static int start_main(struct cli *cli, struct dyno_err *err)
 	if (o->dyno.detach)
 		return detached_start(cli, host, &o->dyno, &start, err);
 
+	publish_for_people(o, &start);
+
 	const struct foreground_plan plan = {
 		.start = start,
 		.view = make_view(cli, o),
@@ -228,7 +247,9 @@ const struct verb verb_start = {
 		"release.  Dynos that live already are left alone: a start over a running app starts\n"
 		"what is missing.\n"
 		"In the foreground it prints the lines of all dynos; ^C stops them, the second at\n"
-		"once; when it is killed they stop.  With --detach they live on.\n"
+		"once; when it is killed they stop.  Web answers on the first free port of this host\n"
+		"from 5000 on, unless --publish, --port or --spec is given.  With --detach they live\n"
+		"on.\n"
 		"Options stand before SLUG, which a spec may name in its place.\n",
 	DYNO_OPTIONS(start_rows, struct start_options),
 	.max_operands = SIZE_MAX,

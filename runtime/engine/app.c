@@ -151,6 +151,35 @@ static int find_stop(struct app *app, struct dyno_err *err)
 	return -EINVAL;
 }
 
+/* What is published of other types is no matter of this dyno. */
+static int find_publish(struct app *app, struct dyno_err *err)
+{
+	const struct dyno_run_opts *o = app->opts;
+
+	for (size_t i = 0; i < o->n_publish; i++) {
+		struct publish p;
+		int r;
+
+		if (publish_is_off(o->publish[i]))
+			continue;
+		r = publish_parse(o->publish[i], &p, err);
+		if (r < 0)
+			return r;
+		if (!app->formation && !p.search) {
+			(void)err_set(err, ERR_USAGE, EINVAL, "publish a port of one command");
+			err_hint(err, "only a process type is published, such as web");
+			return -EINVAL;
+		}
+		if (!app->formation || !str_eq(p.type, app->command.type))
+			continue;
+		if (app->n_publish == PUBLISH_MAX)
+			return err_set(err, ERR_USAGE, E2BIG, "publish more than %u ports",
+				       PUBLISH_MAX);
+		app->publish[app->n_publish++] = p;
+	}
+	return 0;
+}
+
 int app_find_command(struct app *app, struct dyno_err *err)
 {
 	const struct command_input in = {
@@ -175,7 +204,7 @@ int app_find_command(struct app *app, struct dyno_err *err)
 	app->web = app->formation && str_eq(app->command.type, PROC_TYPE_WEB);
 	app->slow_layers = is_slow_fs(app->slug.layer_fd) || is_slow_fs(app->stack.root_fd) ||
 			   has_slow_mount(&app->mounts);
-	return 0;
+	return find_publish(app, err);
 }
 
 int app_find_name(struct app *app, struct dyno_err *err)
@@ -301,6 +330,8 @@ int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, s
 	p.time_limit_ms = o->time_limit_ms;
 	if (o->hangup_ms)
 		p.hangup_ms = o->hangup_ms;
+	if (app->n_publish > 0)
+		p.drain_ms = SUP_DRAIN_MS;
 	if (!supervised) {
 		p.restart = SUP_RESTART_NEVER;
 		p.cycle_ms = 0;

@@ -22,6 +22,7 @@
 #include "model/command.h"
 #include "model/limits.h"
 #include "model/name.h"
+#include "model/publish.h"
 #include "model/supervise.h"
 #include "rootfs/stack.h"
 #include "rootfs/store.h"
@@ -37,6 +38,7 @@
  * @opts: settings, borrowed; those of a spec are merged in
  * @formation: a process type that is kept up; else a one-off, which completes
  * @web: `up` means that $PORT is listened on
+ * @publish, @n_publish: ports of the host that lead to it
  * @mounts: those that the caller asks for, sources open
  * @limits: what it may use, checked and good for every start
  * @size_line: of a size that is not the table's: all of it, as in dyno-sizes(5); else NULL
@@ -58,6 +60,8 @@ struct app {
 	int run_fd;
 	struct store *store;
 	struct store_entry entry;
+	struct publish publish[PUBLISH_MAX];
+	size_t n_publish;
 	struct mountplans mounts;
 	struct stack stack;
 	struct slug slug;

@@ -42,7 +42,8 @@
 	VERB(10, CTL_EXEC_SIGNAL, "exec-signal") \
 	VERB(11, CTL_EXEC_TTY, "exec-tty")       \
 	VERB(12, CTL_ROOT, "root")               \
-	VERB(13, CTL_RELEASE, "release")
+	VERB(13, CTL_RELEASE, "release")         \
+	VERB(14, CTL_SWAP, "swap")
 
 #define CTL_ENUM(number, id, name) id = (number),
 enum ctl_verb { CTL_VERBS(CTL_ENUM) };

@@ -312,6 +312,14 @@ DYNO_PUBLIC int dyno_restart(struct dyno *dyno, struct dyno_err *err)
 	return r < 0 ? r : 0;
 }
 
+DYNO_PUBLIC int dyno_swap(struct dyno *dyno, struct dyno_err *err)
+{
+	static const struct ctl_request request = {.verb = CTL_SWAP};
+	int r = dynos_ask(dyno, &request, NULL, NULL, err);
+
+	return r < 0 ? r : 0;
+}
+
 /* ---- events --------------------------------------------------------------------------------- */
 
 static int has_ended(struct dyno *dyno, struct dyno_err *err)

@@ -345,6 +345,7 @@ static int tell(const struct entry *entry, dyno_info_fn fn, void *data)
 	info.port = 0;
 	info.address = NULL;
 	info.address6 = NULL;
+	info.published = NULL;
 	info.next_try_us = 0;
 	return fn(data, &info);
 }

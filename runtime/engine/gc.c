@@ -16,6 +16,7 @@
 #include "engine/host.h"
 #include "engine/lost.h"
 #include "engine/network.h"
+#include "engine/publish.h"
 #include "engine/scratch.h"
 #include "engine/state.h"
 #include "kernel/cgroup.h"
@@ -116,7 +117,8 @@ static int collect(struct gc *gc, struct dyno_err *err)
 	r = state_each_dead(gc->run_fd, collect_state, gc, err);
 	if (r < 0)
 		return r;
-	close_fdp(&lock_fd); /* the store has locks of its own */
+	(void)publish_collect(gc->run_fd, tell_store, gc); /* it counts what it tells */
+	close_fdp(&lock_fd);				   /* the store has locks of its own */
 	r = store_gc(gc->store, false, tell_store, gc, NULL, gc->failed ? NULL : err);
 	return gc->failed ? gc->failed : MIN_OF(r, 0);
 }

@@ -221,8 +221,9 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->cgroups = app->have_cgroups ? &app->cgroups : NULL;
 	l->leaf_name = gen->leaf_name;
 	l->require_limits = app->opts->require_limits;
-	/* By it readiness is told, and health is asked, in a network of its own. */
-	l->want_listen_fd = (app->web || app->opts->health) && app->opts->network != DYNO_NET_HOST;
+	/* By it readiness is told, health is asked and clients come, in a network of its own. */
+	l->want_listen_fd = (app->web || app->opts->health || app->n_publish > 0) &&
+			    app->opts->network != DYNO_NET_HOST;
 	l->tty = gen->tty;
 	l->want_upper_fds = !app->opts->no_receipt || app->opts->keep;
 	l->want_root_fds = app->opts->keep;

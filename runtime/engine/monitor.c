@@ -544,12 +544,14 @@ static void obey_one(struct monitor *m, const struct sup_do *what)
 		return;
 	switch (what->action) {
 	case SUP_TERM:
+		publish_sync(m);
 		send_stop(m, slot, m->app->stop_signal, m->app->stop_scope);
 		break;
 	case SUP_HANGUP:
 		(void)launch_signal(&slot->gen.launch, SIGHUP, INIT_SCOPE_ALL); /* R16 tells */
 		break;
 	case SUP_KILL:
+		publish_sync(m);
 		look_stop(slot);
 		mem_stop(slot);
 		(void)launch_kill(&slot->gen.launch); /* already gone is what was wanted */
@@ -641,7 +643,12 @@ static bool tell_all_gone(struct monitor *m)
 static bool feed_due(struct monitor *m)
 {
 	struct sup_event_info info = {0};
+	uint32_t drained = publish_drained(m);
 
+	if (drained) {
+		mon_event(m, SUP_DRAINED, drained);
+		return true;
+	}
 	if (!sup_due(&m->sup, clock_ms(), &info))
 		return false;
 	info.jitter = chance();
@@ -653,8 +660,9 @@ void mon_settle(struct monitor *m)
 {
 	if (m->holding)
 		return; /* nothing is left to decide */
-	while (tell_all_gone(m) || feed_due(m))
-		;
+	do
+		publish_sync(m);
+	while (tell_all_gone(m) || feed_due(m));
 	watch_health(m);
 	loop_timer_arm(&m->loop, m->sup_timer, sup_deadline(&m->sup));
 	if (sup_idle(&m->sup))
@@ -675,6 +683,8 @@ static int add_sources(struct monitor *m)
 {
 	int r = caller_watch(m);
 
+	if (r == 0)
+		r = publish_serve(m);
 	return r < 0 ? r : ctl_serve(&m->ctl, &m->loop, control, m);
 }
 
@@ -726,6 +736,8 @@ static int prepare(struct monitor *m, struct dyno_err *err)
 		r = make_health(m, err);
 	if (r == 0 && add_timers(m) < 0)
 		r = err_set(err, ERR_INTERNAL, ENOSPC, "watch the time");
+	if (r == 0)
+		r = publish_prepare(m, err);
 	if (r == 0)
 		r = ctl_open(&m->ctl, m->app->place.dir_fd, err);
 	if (r < 0)
@@ -797,6 +809,7 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	r = prepare(&m, err);
 	if (r < 0) {
 		report(&m, err);
+		publish_end(&m);
 		ctl_close(&m.ctl);
 		sink_detach(plan->sink);
 		return r;
@@ -813,6 +826,7 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	}
 	tell_over(&m);
 	exec_end_all(&m);
+	publish_end(&m);
 	forget_files(&m);
 	if (m.held)
 		hold(&m);

@@ -74,18 +74,37 @@ static int do_stop(struct monitor *m, struct ctl_call *call, struct ctl_answer *
 	return 0;
 }
 
+static int check_restart(const struct monitor *m, struct dyno_err *err)
+{
+	if (!m->sup.policy.oneoff && m->plan->supervised)
+		return 0;
+	err_set(err, ERR_USAGE, EOPNOTSUPP, "restart %s: it runs once", m->app->place.dyno);
+	err_hint(err, "only dynos of dyno start are restarted");
+	return -EOPNOTSUPP;
+}
+
 static int do_restart(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
 		      struct dyno_err *err)
 {
+	int r = check_restart(m, err);
+
 	(void)call;
 	(void)answer;
-	if (m->sup.policy.oneoff || !m->plan->supervised) {
-		err_set(err, ERR_USAGE, EOPNOTSUPP, "restart %s: it runs once", m->app->place.dyno);
-		err_hint(err, "only dynos of dyno start are restarted");
-		return -EOPNOTSUPP;
-	}
-	mon_event(m, SUP_RESTART, 0);
-	return 0;
+	if (r == 0)
+		mon_event(m, SUP_RESTART, 0);
+	return r;
+}
+
+static int do_swap(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		   struct dyno_err *err)
+{
+	int r = check_restart(m, err);
+
+	(void)call;
+	(void)answer;
+	if (r == 0)
+		mon_event(m, m->sup.front.live ? SUP_SWAP : SUP_RESTART, 0);
+	return r;
 }
 
 static int do_signal(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
@@ -138,7 +157,7 @@ int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct
 		[CTL_LAYERS] = do_layers,      [CTL_EXEC] = exec_request,
 		[CTL_STATS] = do_stats,	       [CTL_EXEC_SIGNAL] = exec_signal,
 		[CTL_EXEC_TTY] = exec_request, [CTL_ROOT] = hold_root,
-		[CTL_RELEASE] = hold_release,
+		[CTL_RELEASE] = hold_release,  [CTL_SWAP] = do_swap,
 	};
 	struct monitor *m = data;
 	uint32_t verb = call->request.verb;

@@ -3,11 +3,13 @@
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
  * decisions do), monitor_caller.c (who holds it), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
  * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records),
- * monitor_ctl.c (requests from outside), monitor_exec.c (processes that join the dyno) and
- * monitor_hold.c (its files after its end).
+ * monitor_ctl.c (requests from outside), monitor_exec.c (processes that join the dyno),
+ * monitor_hold.c (its files after its end) and monitor_publish.c (ports of the host).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
+
+#include <sys/socket.h>
 
 #include "engine/ctl.h"
 #include "engine/generation.h"
@@ -16,6 +18,7 @@
 #include "engine/memwatch.h"
 #include "engine/monitor.h"
 #include "engine/output.h"
+#include "engine/publish.h"
 #include "engine/statefile.h"
 #include "model/lines.h"
 #include "model/metrics.h"
@@ -23,6 +26,8 @@
 
 /* Processes that were put into the dyno from outside, at once. Source: own choice */
 #define MONITOR_EXECS_MAX 16U
+/* Starts that a forwarder knows of: those of the table, and as many on their way out. */
+#define MONITOR_PUBLISH_GENS 4
 
 struct monitor;
 
@@ -65,6 +70,7 @@ struct mem_oom {
  * @exit_code, @signal: of the command, for caller and records
  * @mem, @mem_since_us, @oom: its memory, the time of its beginning for the kernel's log, its end
  * @explain_at_ms, @warned: the last wrong bind that was named, and when to look again
+ * @at, @at_len: where clients reach it from inside its network; 0: not known
  */
 struct slot {
 	struct monitor *m;
@@ -91,6 +97,8 @@ struct slot {
 	struct mem_oom oom;
 	struct dyno_err err;
 	char warned[256];
+	struct sockaddr_storage at;
+	socklen_t at_len;
 };
 
 /**
@@ -122,6 +130,26 @@ struct monitor_metrics {
 };
 
 /**
+ * struct monitor_publish - one published port.
+ * @plan: of the app
+ * @fd: of its forwarder; -EBADF: there is none now
+ * @told: starts that it may send clients to; 0: none
+ * @draining: those that it may not any more, and that have some left
+ * @coming, @coming_told: whether it knows that clients may wait
+ * @warned: that it cannot be started
+ */
+struct monitor_publish {
+	struct monitor *m;
+	struct publish *plan;
+	int fd;
+	uint32_t told[MONITOR_PUBLISH_GENS];
+	uint32_t draining[MONITOR_PUBLISH_GENS];
+	bool coming;
+	bool coming_told;
+	bool warned;
+};
+
+/**
  * struct monitor - see monitor.h.
  * @slots: up to two generations, in no order
  * @last: of the last end
@@ -133,6 +161,8 @@ struct monitor_metrics {
  * @held: of the generation whose files stay after its end; NULL: none
  * @holding: it has ended, and only its files are left
  * @cause: of the last failed health check
+ * @publish, @publish_timer: as many as the app has; when one is tried again
+ * @published: all of them, for people; NULL: none
  */
 struct monitor {
 	const struct monitor_plan *plan;
@@ -164,6 +194,9 @@ struct monitor {
 	char scratch_warned[SCRATCH_WARNING_BYTES];
 	struct slot *held;
 	bool holding;
+	struct monitor_publish publish[PUBLISH_MAX];
+	int publish_timer;
+	const char *published;
 };
 
 /** mon_feed() - one event through the table, and what it decides. */
@@ -311,6 +344,26 @@ int metrics_start(struct monitor *m);
 
 /** control() - obey one request, see ctl_fn. */
 int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct dyno_err *err);
+
+/* ---- monitor_publish.c ---- */
+
+/** publish_prepare() - reach the forwarder of each port. Errors: those of publish_open(). */
+int publish_prepare(struct monitor *m, struct dyno_err *err);
+
+/** publish_serve() - hear them from now on. Return: 0; -ENOSPC. */
+int publish_serve(struct monitor *m);
+
+/** publish_sync() - tell them what has changed; one that stops is taken back before it hears of it. */
+void publish_sync(struct monitor *m);
+
+/** publish_drained() - a start that was replaced and has no client left. Return: 0: none. */
+uint32_t publish_drained(const struct monitor *m);
+
+/** publish_end() - goodbye. */
+void publish_end(struct monitor *m);
+
+/** publish_json() - the member "published". */
+void publish_json(const struct monitor *m, struct sbuf *b);
 
 /* ---- monitor_exec.c ---- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* monitor_look.c - who listens on $PORT, and who listens elsewhere in its place. */
+#include <netinet/in.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,13 +55,58 @@ static void warn_of_binds(struct slot *slot, uint64_t now_ms)
 	tell_warning(slot->m, text);
 }
 
-static bool is_bound(const struct slot *slot)
+/* How a client in the same network reaches a listener: by loopback, where it listens everywhere. */
+static void address_of(const struct listen_socket *s, struct slot *slot)
+{
+	const struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(s->port)};
+	const struct sockaddr_in6 v6 = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(s->port),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
+	};
+	struct sockaddr_in *in = (struct sockaddr_in *)&slot->at;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&slot->at;
+
+	if (s->family == AF_INET || (s->scope == LISTEN_ANY && !s->v6only)) {
+		*in = v4;
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		if (s->scope != LISTEN_ANY)
+			memcpy(&in->sin_addr, s->addr, sizeof(in->sin_addr));
+		slot->at_len = sizeof(*in);
+		return;
+	}
+	*in6 = v6;
+	if (s->scope != LISTEN_ANY)
+		memcpy(&in6->sin6_addr, s->addr, sizeof(in6->sin6_addr));
+	slot->at_len = sizeof(*in6);
+}
+
+/* Of several listeners one for everybody is the surest. */
+static void keep_address(const struct listen_fact *fact, struct slot *slot)
+{
+	const struct listen_socket *best = NULL;
+
+	for (unsigned int i = 0; i < fact->n_on_port; i++) {
+		const struct listen_socket *s = &fact->sockets[i];
+
+		if (s->scope != LISTEN_LOOPBACK &&
+		    (!best || (best->scope != LISTEN_ANY && s->scope == LISTEN_ANY)))
+			best = s;
+	}
+	if (best)
+		address_of(best, slot);
+}
+
+static bool is_bound(struct slot *slot)
 {
 	struct listen_fact fact;
 
-	return listen_fd(slot) >= 0 &&
-	       listen_probe_port(listen_fd(slot), slot->gen.port, listen_uid(slot), &fact) > 0 &&
-	       fact.reachable;
+	if (listen_fd(slot) < 0 ||
+	    listen_probe_port(listen_fd(slot), slot->gen.port, listen_uid(slot), &fact) <= 0 ||
+	    !fact.reachable)
+		return false;
+	keep_address(&fact, slot);
+	return true;
 }
 
 void look_timer(struct loop *loop, void *data)

@@ -244,6 +244,9 @@ void tell_facts(struct monitor *m, struct dyno_facts *ret)
 			 .kept = m->holding,
 			 .monitor_pid = getpid(),
 			 .address = m->app->opts->network == DYNO_NET_HOST ? "127.0.0.1" : NULL,
+			 .published = m->published,
+			 .start = m->sup.front.id,
+			 .swapping = sup_swapping(&m->sup),
 			 .restarts = sup_restarts(&m->sup),
 			 .crashes = m->sup.tally,
 			 .since_us = time_of(m->sup.front.since_ms),
@@ -412,6 +415,7 @@ void tell_inspect(struct monitor *m, struct sbuf *b)
 	json_bool(b, "seccomp_log", m->app->opts->seccomp_log);
 	json_bool(b, "rootless", m->app->rootless);
 	json_bool(b, "supervised", m->plan->supervised);
+	publish_json(m, b);
 	inspect_policy(m, b);
 	json_open(b, "starts", '[');
 	for (i = 0; i < ARRAY_SIZE(m->slots); i++)

@@ -216,6 +216,7 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 	case CTL_RESTART:
 	case CTL_SIGNAL:
 	case CTL_EXEC:
+	case CTL_SWAP:
 	case CTL_EXEC_SIGNAL:
 	case CTL_EXEC_TTY:
 	case CTL_ROOT:
