@@ -40,7 +40,6 @@
 
 #define FORWARD4   "/proc/sys/net/ipv4/ip_forward"
 #define FORWARD6   "/proc/sys/net/ipv6/conf/all/forwarding"
-#define NO_IPV6	   "/proc/sys/net/ipv6/conf/lo/disable_ipv6"
 
 /* The links of dynos that have ended go when the kernel comes to it. Source: own choice */
 #define LINKS_WAIT_MS 3000
@@ -53,6 +52,14 @@ static bool reads(const char *path, char value)
 	char c = '\0';
 
 	return fd >= 0 && read(fd, &c, 1) == 1 && c == value;
+}
+
+/* On the loopback, and on links that are made from now on. */
+static bool has_ipv6(void)
+{
+	return reads("/proc/sys/net/ipv6/conf/all/disable_ipv6", '0') &&
+	       reads("/proc/sys/net/ipv6/conf/default/disable_ipv6", '0') &&
+	       reads("/proc/sys/net/ipv6/conf/lo/disable_ipv6", '0');
 }
 
 static int take_lock(int run_fd, struct dyno_err *err)
@@ -196,7 +203,7 @@ static int make(int lock_fd, const char *subnet, struct netrules_note *ret, stru
 	_cleanup_close_ int fd = rtnl_open();
 	struct netrules_note note = {
 		.forward_was_off = reads(FORWARD4, '0') || forwarding_is_ours(lock_fd),
-		.ipv6 = reads(NO_IPV6, '0'),
+		.ipv6 = has_ipv6(),
 	};
 	int r;
 

@@ -220,6 +220,16 @@ socket.create_connection(("172.16.0.1", 6379), 0.5, ("172.16.0.99", 0))'
 	refused usage 125
 }
 
+@test "a host without IPv6 gives its dynos none" {
+	local dir
+	dir=$(app oneoff)
+	inside sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
+	run -0 dyno run -q --network private "$dir" -- bash -c \
+		"exec 9<>/dev/tcp/host.dyno.internal/6379; echo PING >&9; head -n 1 <&9; grep -c eth0 /proc/net/if_inet6"
+	inside sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/disable_ipv6'
+	assert_line "+PONG"
+}
+
 @test "a resolver on the host's loopback is not handed on, and is warned of" {
 	local dir
 	dir=$(app oneoff)

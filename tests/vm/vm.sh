@@ -18,7 +18,7 @@ set -euo pipefail
 
 memory=2048 cpus=$(nproc) limit=900 verbose=
 # Source: what dyno mounts and what its tests look at; the kernel package has them as modules.
-modules="overlay veth nf_tables loop tun erofs squashfs fuse"
+modules="overlay veth nf_tables nft_ct nft_fib_inet nft_chain_nat nft_masq nft_reject_inet loop tun erofs squashfs fuse"
 cache=${VM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dyno-vm}
 here=$(realpath "$(dirname "$0")")
 
