@@ -49,6 +49,8 @@ void terminal_restore(const struct terminal *t)
 	(void)sigemptyset(&set); /* cannot fail: the memory is ours */
 	(void)sigaddset(&set, SIGTTOU);
 	(void)sigprocmask(SIG_BLOCK, &set, &old);
+	/* What has come for the dyno, such as the terminal's answers to it, is not the shell's to read. */
+	(void)tcflush(STDIN_FILENO, TCIFLUSH);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &t->saved); /* it may be gone by now */
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 }

@@ -99,7 +99,8 @@ static inline bool terminal_is_started(const struct terminal *terminal)
  */
 void terminal_catch_up(struct terminal *terminal);
 
-/** terminal_restore() - put the modes back after a pump that was killed; else it has done so. */
+/** terminal_restore() - put the modes back after a pump that was killed; else it has done so.  Input
+ * that nobody has read yet is dropped. */
 void terminal_restore(const struct terminal *terminal);
 
 /**

@@ -298,6 +298,26 @@ static void pump__killed__who_started_it_puts_the_modes_back(void **state)
 	stage_close(&s);
 }
 
+/* T33: what the terminal answers to the dyno is not left for whoever reads it next. */
+static void pump__input_that_nobody_took__is_dropped_with_the_modes(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	stage_open(&s, false);
+	stage_start(&s);
+	meet(&s);
+	assert_int_equal(proc_kill(s.terminal.pidfd, SIGSTOP), 0);
+	terminal_catch_up(&s.terminal);
+	type(s.user, "\x1b[5;5Rrm\n");
+	assert_int_equal(poll(&(struct pollfd){.fd = s.tty, .events = POLLIN}, 1, MAX_MS), 1);
+	assert_int_equal(proc_kill(s.terminal.pidfd, SIGKILL), 0);
+	assert_int_equal(terminal_finish(&s.terminal), TERMINAL_LOST);
+	assert_restored(&s);
+	assert_int_equal(poll(&(struct pollfd){.fd = s.tty, .events = POLLIN}, 1, 0), 0);
+	stage_close(&s);
+}
+
 static void pump__stopped_by_somebody__shows_the_rest_and_ends(void **state)
 {
 	struct stage s;
@@ -406,6 +426,7 @@ int main(void)
 		cmocka_unit_test(pump__detach_keys__end_it),
 		cmocka_unit_test(pump__terminal_vanishes__client_is_lost),
 		cmocka_unit_test(pump__killed__who_started_it_puts_the_modes_back),
+		cmocka_unit_test(pump__input_that_nobody_took__is_dropped_with_the_modes),
 		cmocka_unit_test(pump__stopped_by_somebody__shows_the_rest_and_ends),
 		cmocka_unit_test(pump__pseudo_terminal__has_the_size_of_the_callers),
 		cmocka_unit_test(pump__dyno_does_not_read__output_goes_on),
