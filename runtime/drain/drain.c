@@ -153,8 +153,10 @@ uint64_t drain_waiting(const struct drain *d)
 
 /* ---- when to try ----------------------------------------------------------------------------- */
 
-static uint64_t pause_ms(unsigned int failures)
+/* At the end there is no later: it is tried as often as may be. */
+static uint64_t pause_ms(const struct drain *d)
 {
+	unsigned int failures = d->shared->closing ? 1 : d->failures;
 	uint64_t ms = DRAIN_RETRY_FIRST_MS;
 
 	while (--failures > 0 && ms < DRAIN_RETRY_MAX_MS)
@@ -165,7 +167,7 @@ static uint64_t pause_ms(unsigned int failures)
 void drain_failed(struct drain *d, uint64_t now_ms)
 {
 	d->failures++;
-	d->retry_at_ms = now_ms + pause_ms(d->failures);
+	d->retry_at_ms = now_ms + pause_ms(d);
 	d->wake_ms = d->retry_at_ms;
 	d->poll_fd = -1;
 }

@@ -257,6 +257,14 @@ static bool is_done(const struct program *p)
 	return true;
 }
 
+/* Those that wait for their next try have it now. Return: when all is over. */
+static uint64_t begin_end(struct program *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		p->drains[i].retry_at_ms = 0;
+	return clock_ms() + FLUSH_MS;
+}
+
 static void run(struct program *p)
 {
 	uint64_t until = UINT64_MAX;
@@ -266,7 +274,7 @@ static void run(struct program *p)
 		if (!p->shared.closing)
 			read_feed(p);
 		if (p->shared.closing && until == UINT64_MAX)
-			until = clock_ms() + FLUSH_MS;
+			until = begin_end(p);
 		take_records(p);
 		run_transfers(p);
 		service_all(p);
