@@ -250,6 +250,9 @@ struct dyno_timing {
  * @time_limit_ms: from the launch, after which it is stopped for good and its status is 124; 0: none
  * @on_hangup: what becomes of a one-off that ignores the loss of its terminal (R16): "stop" or
  *       "keep"; the default is to stop it in the foreground and to keep it elsewhere
+ * @idle_timeout_ms: how long nothing may pass between a one-off and who types in it, by dyno_attach(),
+ *       before that counts as lost; an hour by default
+ * @open_stdin: of a one-off that lives by itself: its standard input is open for dyno_attach()
  * @hangup_ms: how long such a one is given each time, 5 s by default
  * @stop_signal, @stop_scope: "TERM" to "all", "group" or "main"
  * @health: "tcp", "http:/PATH" or "exec:COMMAND"; NULL: none
@@ -331,6 +334,8 @@ struct dyno_run_opts {
 	uint64_t time_limit_ms;
 	const char *on_hangup;
 	uint64_t hangup_ms;
+	uint64_t idle_timeout_ms;
+	int open_stdin;
 	const char *stop_signal;
 	const char *stop_scope;
 	const char *health;
@@ -757,6 +762,50 @@ int dyno_exec_signal(struct dyno_exec *exec, int sig, struct dyno_err *err);
 
 /** dyno_exec_free() - forget it; the process goes on. @exec: may be NULL */
 void dyno_exec_free(struct dyno_exec *exec);
+
+/* A client of a one-off that lives by itself. */
+struct dyno_attach;
+
+/** enum dyno_attach_input - what is typed goes nowhere, to the one-off's standard input, its terminal. */
+enum dyno_attach_input { DYNO_ATTACH_NONE, DYNO_ATTACH_PIPE, DYNO_ATTACH_TTY };
+
+/**
+ * dyno_attach() - look at what a one-off prints, from the last 64 KiB on, and type its input.
+ * @read_only: type nothing: of those who do there is one at a time
+ * @ret: to be freed; @dyno must outlive it
+ * Errors: "dyno.attached": another one types; "usage": it is no one-off, or in the foreground;
+ * "dyno.not-found"
+ */
+int dyno_attach(struct dyno *dyno, int read_only, struct dyno_attach **ret, struct dyno_err *err);
+
+/** dyno_attach_fd() - a stream socket, for dyno_attach_take() to read and for input; belongs to @attach.
+ * Its half-close is the end of a standard input; it ends with the dyno. */
+int dyno_attach_fd(const struct dyno_attach *attach);
+
+/** dyno_attach_control_fd() - what dyno_attach_resize() needs beside it; belongs to @attach. */
+int dyno_attach_control_fd(const struct dyno_attach *attach);
+
+/** dyno_attach_input() - where what is typed goes. */
+enum dyno_attach_input dyno_attach_input(const struct dyno_attach *attach);
+
+/**
+ * dyno_attach_take() - take apart what was read from the descriptor, in pieces of any length.
+ * @fn: @stream 1: standard output or the terminal; 2: standard error; 0: @len bytes were lost, as they
+ *      were not read in time; non-zero ends it and is returned
+ * Return: 0; what @fn returned; -EPROTO.
+ */
+typedef int (*dyno_attach_fn)(void *data, int stream, const char *bytes, size_t len);
+int dyno_attach_take(struct dyno_attach *attach, const char *bytes, size_t len, dyno_attach_fn fn,
+		     void *data);
+
+/** dyno_attach_resize() - the size of its terminal, where it has one. */
+int dyno_attach_resize(struct dyno_attach *attach, unsigned int rows, unsigned int columns);
+
+/** dyno_attach_leave() - go, and be not missed. Without it the end is the loss of the client. */
+int dyno_attach_leave(struct dyno_attach *attach, struct dyno_err *err);
+
+/** dyno_attach_free() - close it. @attach: may be NULL */
+void dyno_attach_free(struct dyno_attach *attach);
 
 /**
  * dyno_event_fd() - readable when dyno_event_next() has something; the first call subscribes.

@@ -83,7 +83,8 @@
 	ERR(80, ERR_PORT, "port.unavailable", 125, "the port is taken or none is free")            \
 	ERR(81, ERR_NETWORK, "host.network", 125, "the dyno's own network cannot be made")         \
 	ERR(90, ERR_RUN_DIR, "host.run-dir", 125, "the run directory cannot be used")              \
-	ERR(91, ERR_HELPER, "host.helper", 125, "a helper program of dyno cannot be run")
+	ERR(91, ERR_HELPER, "host.helper", 125, "a helper program of dyno cannot be run")          \
+	ERR(92, ERR_ATTACHED, "dyno.attached", 125, "another client types in the dyno")
 
 #define DYNO_ERR_ENUM(number, enumerator, name, code, text) enumerator = (number),
 enum err_class { DYNO_ERR_CLASSES(DYNO_ERR_ENUM) };

@@ -162,7 +162,7 @@ extern const struct verb verb_run, verb_check, verb_doctor, verb_gc, verb_explai
 	verb_help;
 extern const struct verb verb_start, verb_scale;
 extern const struct verb verb_ps, verb_inspect, verb_stats, verb_stop, verb_restart, verb_kill,
-	verb_wait, verb_events, verb_logs, verb_rm, verb_diff, verb_cp, verb_exec;
+	verb_wait, verb_events, verb_logs, verb_rm, verb_diff, verb_cp, verb_exec, verb_attach;
 extern const struct verb verbs_slug[];
 extern const size_t n_verbs_slug;
 

@@ -22,6 +22,7 @@ struct run_options {
 	bool timing;
 	bool keep;
 	bool remove;
+	bool interactive;
 };
 
 #define AT(member, type) OPT_FIELD(struct run_options, member, type)
@@ -37,6 +38,16 @@ static const struct opt options[] = {
 	 .kind = OPT_FLAG,
 	 .offset = AT(no_tty, bool),
 	 .help = "none: the command has the streams as they are"},
+	{.name = "interactive",
+	 .letter = 'i',
+	 .kind = OPT_FLAG,
+	 .offset = AT(interactive, bool),
+	 .help = "with --detach: leave its input open, for dyno attach"},
+	{.name = "idle-timeout",
+	 .kind = OPT_DURATION,
+	 .offset = AT(dyno.run.idle_timeout_ms, uint64_t),
+	 .arg = "TIME",
+	 .help = "with --detach: an attached client may be idle so long (1h)"},
 	{.name = "keep",
 	 .kind = OPT_FLAG,
 	 .offset = AT(keep, bool),
@@ -299,8 +310,10 @@ static int check_way(const struct run_options *o, struct dyno_err *err)
 		detached = "--pidfd-socket";
 	if (o->tty && o->no_tty)
 		return err_set(err, ERR_USAGE, 0, "run: --tty and --no-tty exclude each other");
-	if (o->tty)
-		attached = "--tty";
+	if (o->dyno.run.idle_timeout_ms)
+		detached = "--idle-timeout";
+	if (o->interactive)
+		detached = "--interactive";
 	if (o->keep && o->remove)
 		return err_set(err, ERR_USAGE, 0, "run: --keep does not go with --rm");
 	if (o->dyno.detach && attached)
@@ -377,6 +390,8 @@ static int run_main(struct cli *cli, struct dyno_err *err)
 	if (!o->dyno.detach)
 		return run_attached(cli, host, o, err);
 
+	o->dyno.run.tty = o->tty ? DYNO_TTY_ALWAYS : DYNO_TTY_NONE;
+	o->dyno.run.open_stdin = o->interactive;
 	/* A process type would be, and so a spec may want it: that is start's business. */
 	o->dyno.run.restart = "never";
 	start.dyno = o->dyno.run;

@@ -42,9 +42,9 @@ const struct opt cli_common_options[] = {
 const size_t cli_n_common_options = ARRAY_SIZE(cli_common_options);
 
 static const struct verb *const dyno_verbs[] = {
-	&verb_run,    &verb_start, &verb_scale,	  &verb_exec, &verb_ps,	  &verb_inspect,
-	&verb_stats,  &verb_stop,  &verb_restart, &verb_kill, &verb_wait, &verb_logs,
-	&verb_events, &verb_diff,  &verb_cp,	  &verb_rm,
+	&verb_run,     &verb_start,  &verb_scale, &verb_exec,	 &verb_attach, &verb_ps,
+	&verb_inspect, &verb_stats,  &verb_stop,  &verb_restart, &verb_kill,   &verb_wait,
+	&verb_logs,    &verb_events, &verb_diff,  &verb_cp,	 &verb_rm,
 };
 
 static const struct verb *const other_verbs[] = {

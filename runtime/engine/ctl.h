@@ -43,7 +43,10 @@
 	VERB(11, CTL_EXEC_TTY, "exec-tty")       \
 	VERB(12, CTL_ROOT, "root")               \
 	VERB(13, CTL_RELEASE, "release")         \
-	VERB(14, CTL_SWAP, "swap")
+	VERB(14, CTL_SWAP, "swap")               \
+	VERB(15, CTL_ATTACH, "attach")           \
+	VERB(16, CTL_ATTACH_SIZE, "attach-size") \
+	VERB(17, CTL_DETACH, "detach")
 
 #define CTL_ENUM(number, id, name) id = (number),
 enum ctl_verb { CTL_VERBS(CTL_ENUM) };
@@ -51,6 +54,9 @@ enum ctl_verb { CTL_VERBS(CTL_ENUM) };
 
 /* Scope of CTL_EXEC and CTL_EXEC_TTY, bits: the words are an argv, else one line for the shell. */
 #define CTL_EXEC_ARGV (1U << 0)
+
+/* Scope of CTL_ATTACH, bits: nothing is typed. */
+#define CTL_ATTACH_READ_ONLY (1U << 0)
 
 /**
  * struct ctl_request - a packet to the monitor.
@@ -62,7 +68,10 @@ enum ctl_verb { CTL_VERBS(CTL_ENUM) };
  *       Its descriptors become the standard streams.  CTL_EXEC_TTY: the same, but for a word before
  *       them, "ROWS COLUMNS", and for the streams, which are a terminal of the command's own; a
  *       descriptor is its standard error all the same.  CTL_EXEC_SIGNAL has none: the signal goes to
- *       the group of what the same connection has started
+ *       the group of what the same connection has started.  CTL_ATTACH: its one descriptor is a
+ *       stream socket that gets frames (see viewers.h) and gives input; the answer is what that
+ *       goes to: "tty", "pipe" or "none".  CTL_ATTACH_SIZE, its value: rows << 16 | columns, and
+ *       CTL_DETACH, which says that the socket's end is meant, have none
  */
 struct ctl_request {
 	uint32_t verb;

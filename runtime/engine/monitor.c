@@ -90,6 +90,7 @@ static void on_started(struct slot *slot)
 	mem_start(slot);
 	mon_event(m, SUP_LAUNCH_OK, slot->gen.id);
 	caller_serve_terminal(m, slot);
+	attach_started(slot);
 }
 
 static void on_exec_failed(struct slot *slot, int num)
@@ -199,11 +200,11 @@ static int watch(struct slot *slot)
 	return err_set(&slot->err, ERR_IO, -r, "watch the dyno %s", slot->m->app->place.dyno);
 }
 
-static const int *stdio_of(const struct slot *slot, int stdio[3])
+static const int *stdio_of(const struct slot *slot, int stdin_fd, int stdio[3])
 {
 	if (!slot->m->plan->supervised)
 		return NULL;
-	stdio[0] = -EBADF; /* the monitor's own is /dev/null */
+	stdio[0] = stdin_fd; /* without one the monitor's own, /dev/null */
 	stdio[1] = slot->output.child_fd[0];
 	stdio[2] = slot->output.child_fd[1];
 	return stdio;
@@ -257,19 +258,22 @@ static void tell_refusal(const struct slot *slot)
 static int launch(struct slot *slot, bool on_copy)
 {
 	struct monitor *m = slot->m;
+	_cleanup_close_ int stdin_fd = -EBADF;
 	int stdio[3];
 	int r;
 
 	if (m->plan->supervised) {
-		r = output_open(&slot->output, &m->loop, m->plan->sink, m->app->place.dyno,
-				&slot->err);
+		r = attach_prepare(slot, &stdin_fd, &slot->err);
+		if (r == 0)
+			r = output_open(&slot->output, &m->loop, m->plan->sink, m->app->place.dyno,
+					&slot->err);
 		if (r < 0)
 			return r;
 	}
 	if (on_copy)
-		r = gen_launch_copy(&slot->gen, stdio_of(slot, stdio), &slot->err);
+		r = gen_launch_copy(&slot->gen, stdio_of(slot, stdin_fd, stdio), &slot->err);
 	else
-		r = gen_launch(&slot->gen, stdio_of(slot, stdio), &slot->err);
+		r = gen_launch(&slot->gen, stdio_of(slot, stdin_fd, stdio), &slot->err);
 	if (r >= 0 && m->plan->supervised)
 		r = output_started(&slot->output);
 	return r < 0 ? r : watch(slot);
@@ -405,6 +409,7 @@ static void tell_gone(struct slot *slot)
 	look_stop(slot);
 	mem_stop(slot);
 	loop_timer_disarm(&m->loop, slot->launch_timer);
+	attach_drain(slot);
 	if (m->plan->supervised)
 		output_drain(&slot->output, MONITOR_DRAIN_MS);
 	info.jitter = chance();
@@ -693,6 +698,8 @@ static int add_timers(struct monitor *m)
 	size_t i;
 
 	m->sup_timer = loop_timer_add(&m->loop, on_deadline, m);
+	if (attach_init(m) < 0)
+		return -ENOSPC;
 	for (i = 0; i < ARRAY_SIZE(m->slots); i++) {
 		m->slots[i].m = m;
 		m->slots[i].output = OUTPUT_INIT;
@@ -827,6 +834,7 @@ int monitor_run(const struct monitor_plan *plan, struct dyno_outcome *ret, struc
 	tell_over(&m);
 	exec_end_all(&m);
 	publish_end(&m);
+	attach_done(&m);
 	forget_files(&m);
 	if (m.held)
 		hold(&m);

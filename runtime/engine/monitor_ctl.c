@@ -158,6 +158,8 @@ int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct
 		[CTL_STATS] = do_stats,	       [CTL_EXEC_SIGNAL] = exec_signal,
 		[CTL_EXEC_TTY] = exec_request, [CTL_ROOT] = hold_root,
 		[CTL_RELEASE] = hold_release,  [CTL_SWAP] = do_swap,
+		[CTL_ATTACH] = attach_request, [CTL_ATTACH_SIZE] = attach_resize,
+		[CTL_DETACH] = attach_leave,
 	};
 	struct monitor *m = data;
 	uint32_t verb = call->request.verb;

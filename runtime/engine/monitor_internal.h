@@ -4,7 +4,8 @@
  * decisions do), monitor_caller.c (who holds it), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
  * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records),
  * monitor_ctl.c (requests from outside), monitor_exec.c (processes that join the dyno),
- * monitor_hold.c (its files after its end) and monitor_publish.c (ports of the host).
+ * monitor_hold.c (its files after its end), monitor_publish.c (ports of the host) and
+ * monitor_attach.c (who looks on and types).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
@@ -20,6 +21,7 @@
 #include "engine/output.h"
 #include "engine/publish.h"
 #include "engine/statefile.h"
+#include "engine/viewers.h"
 #include "model/lines.h"
 #include "model/metrics.h"
 #include "model/supervise.h"
@@ -150,6 +152,21 @@ struct monitor_publish {
 };
 
 /**
+ * struct attach - clients at the dyno's output and input.
+ * @input_fd: where its input goes; negative: nowhere
+ * @is_tty: that is its terminal, which its output comes from too
+ * @idle_timer: of the loop
+ * @busy_ms: when a byte went either way last
+ */
+struct attach {
+	struct viewers viewers;
+	int input_fd;
+	bool is_tty;
+	int idle_timer;
+	uint64_t busy_ms;
+};
+
+/**
  * struct monitor - see monitor.h.
  * @slots: up to two generations, in no order
  * @last: of the last end
@@ -193,6 +210,7 @@ struct monitor {
 	uint64_t health_count;
 	char scratch_warned[SCRATCH_WARNING_BYTES];
 	struct slot *held;
+	struct attach attach;
 	bool holding;
 	struct monitor_publish publish[PUBLISH_MAX];
 	int publish_timer;
@@ -377,6 +395,33 @@ int exec_signal(struct monitor *m, struct ctl_call *call, struct ctl_answer *ans
 
 /** exec_end_all() - the dyno has ended, and what joined it has, or must now. */
 void exec_end_all(struct monitor *m);
+
+/* ---- monitor_attach.c ---- */
+
+/** attach_init() - once. Return: 0; -ENOSPC: no timer left. */
+int attach_init(struct monitor *m);
+
+/** attach_prepare() - before a launch under a monitor.
+ * @ret_stdin: what becomes its standard input, the caller's; untouched where it has none
+ * Return: 0, or -errno with ERR_IO. */
+int attach_prepare(struct slot *slot, int *ret_stdin, struct dyno_err *err);
+
+/** attach_started() - the command runs: its terminal is read from now on. */
+void attach_started(struct slot *slot);
+
+/** attach_drain() - its last process has gone: the rest of what is on its terminal. */
+void attach_drain(struct slot *slot);
+
+/** attach_done() - nothing more will come: show what there is, and hang up. */
+void attach_done(struct monitor *m);
+
+/** attach_request() and the others - one request; see ctl_fn. */
+int attach_request(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		   struct dyno_err *err);
+int attach_resize(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		  struct dyno_err *err);
+int attach_leave(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		 struct dyno_err *err);
 
 /* ---- monitor_hold.c ---- */
 

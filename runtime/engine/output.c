@@ -144,6 +144,9 @@ static bool read_stream(struct output_stream *s)
 		end_stream(s);
 		return false;
 	}
+	if (s->output->tap)
+		s->output->tap(s->output->tap_data, (size_t)(s - s->output->stream),
+			       place_of_read(s), (size_t)n);
 	take(s, fetch_kept(s), s->len + (size_t)n);
 	return (size_t)n == SINK_BATCH_BYTES;
 }
@@ -210,7 +213,12 @@ int output_open(struct output *output, struct loop *loop, struct sink *sink, con
 {
 	int r;
 
-	*output = OUTPUT_INIT;
+	*output = (struct output){
+		.stream = {{.fd = -EBADF}, {.fd = -EBADF}},
+		.child_fd = {-EBADF, -EBADF},
+		.tap = output->tap,
+		.tap_data = output->tap_data,
+	};
 	r = sink_attach(sink, loop);
 	if (r < 0)
 		return err_set(err, r == -ENOMEM ? ERR_MEMORY : ERR_IO, -r, "prepare the log of %s",

@@ -34,6 +34,7 @@ struct output_stream {
  * struct output - both streams of one generation; set up by output_open(), and not to be moved
  * until output_close().
  * @child_fd: the ends for the dyno: standard output and error; closed by output_started()
+ * @tap: gets what is read as well, from which of the two; NULL: nobody does; kept by output_open()
  * @next: of the same sink
  */
 struct output {
@@ -42,6 +43,8 @@ struct output {
 	const char *dyno;
 	struct output_stream stream[2];
 	int child_fd[2];
+	void (*tap)(void *data, size_t stream, const char *bytes, size_t len);
+	void *tap_data;
 	struct output *next;
 };
 

@@ -422,23 +422,27 @@ static int write_order(struct start *s, const struct state *place, const char *t
 	return r < 0 ? err_set(err, ERR_RUN_DIR, -r, "write what %s is to do", place->dyno) : 0;
 }
 
-#ifdef DYNO_WITH_FAULTS
-static const char *const *monitor_environ(struct arena *arena)
+/* A terminal that is attached to later is of the kind that the caller has now. */
+static const char *const *monitor_environ(const struct start *s, struct arena *arena)
 {
-	const char *fault = getenv("DYNO_FAULT");
-	const char **envp = arena_calloc(arena, 2, sizeof(*envp));
+#ifdef DYNO_WITH_FAULTS
+	static const char *const passed[] = {"TERM", "DYNO_FAULT"};
+#else
+	static const char *const passed[] = {"TERM"};
+#endif
+	const char **envp = arena_calloc(arena, ARRAY_SIZE(passed) + 1, sizeof(*envp));
+	size_t n = 0;
+	size_t i;
 
-	if (envp && fault)
-		envp[0] = arena_fmt(arena, "DYNO_FAULT=%s", fault);
+	for (i = s->opts.dyno.tty ? 0 : 1; envp && i < ARRAY_SIZE(passed); i++) {
+		const char *value = getenv(passed[i]);
+
+		if (value)
+			envp[n] = arena_fmt(arena, "%s=%s", passed[i], value);
+		n += value && envp[n];
+	}
 	return envp;
 }
-#else
-static const char *const *monitor_environ(struct arena *arena)
-{
-	(void)arena;
-	return NULL;
-}
-#endif
 
 static int spawn(struct start *s, const struct state *place, int report_fd, struct dyno_err *err)
 {
@@ -452,7 +456,7 @@ static int spawn(struct start *s, const struct state *place, int report_fd, stru
 	int fds[_MONITOR_FD_MAX] = {-1, -1, -1, [MONITOR_FD_LOGS... _MONITOR_FD_MAX - 1] = -1};
 	const struct proc_spawn how = {
 		.argv = argv,
-		.envp = monitor_environ(&s->arena),
+		.envp = monitor_environ(s, &s->arena),
 		.fds = fds,
 		.n_fds = _MONITOR_FD_MAX,
 	};

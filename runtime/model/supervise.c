@@ -559,6 +559,13 @@ static void client_lost(struct step *st)
 		hang_up(st);
 }
 
+/* Whoever was lost, there is one again: R16 is not due. */
+static void client_back(struct step *st)
+{
+	st->s->hangups = 0;
+	st->s->hangup_at_ms = SUP_NEVER;
+}
+
 static void hangup_timer(struct step *st)
 {
 	struct sup *s = st->s;
@@ -637,6 +644,7 @@ static void (*const table[_SUP_STATE_MAX][_SUP_EVENT_MAX])(struct step *) = {
 			[SUP_MEM_SOFT] = mem_soft,
 			[SUP_MEM_HARD] = mem_hard,
 			[SUP_CLIENT_LOST] = client_lost,
+			[SUP_CLIENT_BACK] = client_back,
 			[SUP_TIME_LIMIT] = time_limit,
 			[SUP_SWAP] = restart_starting,
 		},
@@ -651,6 +659,7 @@ static void (*const table[_SUP_STATE_MAX][_SUP_EVENT_MAX])(struct step *) = {
 			[SUP_HEALTH_FAIL] = health_fail,
 			[SUP_CYCLE] = cycle,
 			[SUP_CLIENT_LOST] = client_lost,
+			[SUP_CLIENT_BACK] = client_back,
 			[SUP_TIME_LIMIT] = time_limit,
 			[SUP_SWAP] = preboot,
 			[SUP_DRAINED] = drained,

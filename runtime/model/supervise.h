@@ -84,7 +84,8 @@
 	EVENT(SUP_CLIENT_LOST, "client-lost", false)  \
 	EVENT(SUP_TIME_LIMIT, "time-limit", false)    \
 	EVENT(SUP_SWAP, "swap", false)                \
-	EVENT(SUP_DRAINED, "drained", true)
+	EVENT(SUP_DRAINED, "drained", true)           \
+	EVENT(SUP_CLIENT_BACK, "client-back", false)
 
 /* REASON(id, name) - why a generation ended.  A restart by hand or by a release is a stop. */
 #define SUP_REASONS(REASON)                         \

@@ -56,8 +56,6 @@ on_terminal() {
 	[ "$output" = 'not a tty' ] && [ "$stderr" = e ] || lib_seen "no terminal anywhere"
 	run -125 --separate-stderr dyno run -t -T "$SHAPES" true
 	assert_error usage
-	run -125 --separate-stderr dyno run -t -d "$SHAPES" true
-	assert_error usage
 }
 
 @test "bash on a terminal: keys, jobs, the window's size and the status, in run and in exec (C8.2, C8.3)" {

@@ -169,3 +169,124 @@ is_kept() {
 	run -0 dyno gc
 	[ -z "$(find "$BASE/data/scratch" -mindepth 1 2>/dev/null)" ] || fail "$(find "$BASE/data/scratch")"
 }
+
+# ---- attach ---------------------------------------------------------------------------------------
+
+# on_terminals: Python on standard input, with Terminal of helpers/terminal.py and attach(...)
+on_terminals() {
+	{
+		cat <<-'EOF'
+			import os, subprocess, sys, time
+			from terminal import *
+			DYNO = os.environ["TEST_USER"].split() + [os.environ["DYNO"]]
+			def attach(*args, **how): return Terminal([*DYNO, "attach", *args], **how)
+			def dyno(*args): return subprocess.run([*DYNO, *args], capture_output=True, text=True)
+		EOF
+		cat
+	} >"$BATS_TEST_TMPDIR/script.py"
+	TEST_USER="${user[*]}" PYTHONPATH=$TOP/tests/helpers PYTHONDONTWRITEBYTECODE=1 \
+		python3 "$BATS_TEST_TMPDIR/script.py" 3>&-
+}
+
+@test "attach: a terminal that a client can leave and come back to, at the same place (U33, C8.3)" {
+	dyno run --detach --tty --name run.1 "$SHAPES" \
+		'echo ready; while read -r word; do echo "got $word"; stty size; [ "$word" != end ] || exit 5; done' >/dev/null
+	on_terminals <<-'EOF'
+		t = attach("run.1", rows=31, columns=97)
+		t.expect("ready")
+		t.type("one\r")
+		t.expect("got one\r\n31 97")
+		t.resize(40, 120)
+		look = attach("--read-only", "run.1")
+		look.expect("ready.*got one")  # what there was
+		second = dyno("attach", "run.1")
+		assert second.returncode == 125 and "[dyno.attached]" in second.stderr, second
+		t.type("two\r")
+		t.expect("got two\r\n40 120")
+		look.expect("got two")
+		look.type("three\r")  # goes nowhere
+		t.type("\x10\x11")
+		assert t.wait() == 0, t.seen
+		t.restored()
+		t = attach("--detach-keys", "ctrl-a,d", "run.1")
+		t.expect("got two")
+		t.type("\x01d")
+		assert t.wait() == 0
+		t = attach("run.1")
+		t.type("end\r")
+		t.expect("got end")
+		assert t.wait() == 5, t.seen
+		assert look.wait() == 5, look.seen
+		assert b"three" not in t.seen
+		t.restored()
+	EOF
+	# a terminal stands in no log, and nobody was lost
+	log_of run.1 >"$BATS_TEST_TMPDIR/log"
+	! grep -qE '^app|Client connection' "$BATS_TEST_TMPDIR/log" || fail "$(cat "$BATS_TEST_TMPDIR/log")"
+}
+
+@test "T58 a client of attach that is cut off: SIGHUP and R16, unless one comes back (C7.6, C8.7)" {
+	dyno run --detach --tty --hangup 300ms --name run.1 "$SHAPES" \
+		'trap "echo hup" HUP; echo ready; while :; do read -r -t 1 word && echo "got $word"; done' >/dev/null
+	on_terminals <<-'EOF'
+		import signal
+		t = attach("run.1")
+		t.expect("ready")
+		os.kill(t.pid, signal.SIGKILL)
+		t.wait()
+		t = attach("run.1")
+		t.expect("hup")
+		t.type("back\r")
+		t.expect("got back")
+		t.type("\x10\x11")
+		assert t.wait() == 0
+	EOF
+	! log_of run.1 | grep -q R16 || fail "R16 in spite of the new client"
+	on_terminals <<-'EOF'
+		import signal
+		t = attach("run.1")
+		t.expect("ready")
+		os.kill(t.pid, signal.SIGKILL)
+		t.wait()
+	EOF
+	wait_for 20 log_has run.1 R16
+	is run.1 up || fail "it is kept by default"
+	dyno stop --now run.1 >/dev/null
+	dyno run --detach --interactive --idle-timeout 200ms --hangup 100ms --name run.2 "$SHAPES" \
+		'trap "echo idle; exit 9" HUP; sleep 1000 & wait' >/dev/null
+	mkfifo "$BATS_TEST_TMPDIR/silence"
+	exec {silence}<>"$BATS_TEST_TMPDIR/silence"
+	run -9 dyno attach run.2 <"$BATS_TEST_TMPDIR/silence"
+	exec {silence}>&-
+	log_has run.2 'app.run.2.: idle' || fail "$(log_of run.2)"
+}
+
+@test "attach without a terminal: output apart, input to its end, the status (C0.4, T57)" {
+	dyno run --detach --interactive --name run.1 "$SHAPES" \
+		'echo ready; echo apart >&2; n=$(wc -c); echo "$n bytes"; exit 6' >/dev/null
+	wait_for 20 log_has run.1 apart
+	head -c 1000000 /dev/zero | tr '\0' x >"$BASE/in"
+	run -6 --separate-stderr dyno attach run.1 <"$BASE/in"
+	[ "$output" = $'ready\n1000000 bytes' ] && [ "$stderr" = apart ] || lib_seen "streams"
+	rm "$BASE/in"
+	run -125 --separate-stderr dyno attach run.1
+	assert_error dyno.not-found
+	# without --interactive there is no input, and who looks on holds nobody up
+	dyno run --detach --name run.2 "$SHAPES" 'cat; seq 100000; sleep 1000' >/dev/null
+	(exec 3>&- && exec "${user[@]}" "$DYNO" attach run.2 >"$BASE/out" </dev/null) &
+	pid=$!
+	wait_for 20 log_has run.2 100000
+	wait_for 20 grep -q '^100000$' "$BASE/out"
+	dyno stop --now run.2 >/dev/null
+	out=/dev/null err=/dev/null finish 137
+	rm "$BASE/out"
+	dyno start --detach "$(app -t 'worker: sleep 1000' plain)" >/dev/null
+	run -125 --separate-stderr dyno attach worker.1
+	assert_error usage
+	run -125 --separate-stderr dyno attach --detach-keys ctrl- run.1
+	assert_error usage
+	run -125 --separate-stderr dyno run --interactive "$SHAPES" true
+	assert_error usage
+}
+
+log_has() { log_of "$1" | grep -q "$2"; }

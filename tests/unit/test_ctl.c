@@ -162,6 +162,9 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 	case CTL_EXEC_TTY:
 	case CTL_ROOT:
 	case CTL_RELEASE:
+	case CTL_ATTACH:
+	case CTL_ATTACH_SIZE:
+	case CTL_DETACH:
 	default:
 		return err_set(err, ERR_INTERNAL, 0, "a verb that nobody knows came through");
 	}
@@ -399,7 +402,7 @@ static void ctl_ask__failure_without_err__only_returned(void **state)
 
 static void ctl_ask__unknown_verb__refused_by_name_and_served_on(void **state)
 {
-	static const uint32_t unknown[] = {0, 15, 31, 32, 33, UINT32_MAX};
+	static const uint32_t unknown[] = {0, 18, 31, 32, 33, UINT32_MAX};
 	_cleanup_close_ int fd = client(*state);
 
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {

@@ -221,6 +221,9 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 	case CTL_EXEC_TTY:
 	case CTL_ROOT:
 	case CTL_RELEASE:
+	case CTL_ATTACH:
+	case CTL_ATTACH_SIZE:
+	case CTL_DETACH:
 		break;
 	}
 	return 0;

@@ -71,6 +71,7 @@ static const char every_key[] =
 	"\"grace_ms\":10000,\"restart\":\"on-failure\",\"exit_0\":\"complete\","
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
 	"\"time_limit_ms\":5000,\"on_hangup\":\"keep\",\"hangup_ms\":6,"
+	"\"idle_timeout_ms\":7,\"tty\":\"always\",\"open_stdin\":true,"
 	"\"stop_signal\":\"INT\",\"stop_scope\":\"main\",\"health\":\"http:/ok\","
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
 	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
@@ -145,6 +146,9 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->time_limit_ms, 5000);
 	assert_string_equal(d->on_hangup, "keep");
 	assert_int_equal(d->hangup_ms, 6);
+	assert_int_equal(d->idle_timeout_ms, 7);
+	assert_int_equal(d->tty, DYNO_TTY_ALWAYS);
+	assert_int_equal(d->open_stdin, 1);
 	assert_string_equal(d->stop_signal, "INT");
 	assert_string_equal(d->stop_scope, "main");
 	assert_string_equal(d->health, "http:/ok");
