@@ -11,7 +11,7 @@
 
 static struct start *find_start(struct forward *f, const struct peer *peer, uint32_t gen)
 {
-	struct start *start;
+	struct start *start = NULL;
 
 	TAILQ_FOREACH(start, &f->starts, link)
 	if (start->peer == peer && start->gen == gen)
@@ -144,7 +144,7 @@ static bool is_better(const struct start *a, const struct start *b)
 struct start *start_choose(struct forward *f, uint64_t now_ms)
 {
 	struct start *best = NULL;
-	struct start *start;
+	struct start *start = NULL;
 
 	TAILQ_FOREACH(start, &f->starts, link)
 	{
@@ -179,7 +179,7 @@ int start_socket(struct start *start)
 
 static bool has_others(const struct forward *f, const struct start *than, uint64_t now_ms)
 {
-	const struct start *start;
+	const struct start *start = NULL;
 
 	TAILQ_FOREACH(start, &f->starts, link)
 	if (start != than && start->open && start->bad_until_ms <= now_ms)
@@ -203,7 +203,7 @@ void start_release(struct forward *f, struct start *start)
 uint64_t start_retry_at(const struct forward *f, uint64_t now_ms)
 {
 	uint64_t at_ms = UINT64_MAX;
-	const struct start *start;
+	const struct start *start = NULL;
 
 	TAILQ_FOREACH(start, &f->starts, link)
 	if (start->open && start->bad_until_ms > now_ms)
@@ -213,8 +213,8 @@ uint64_t start_retry_at(const struct forward *f, uint64_t now_ms)
 
 bool starts_worth(const struct forward *f)
 {
-	const struct start *start;
-	const struct peer *peer;
+	const struct start *start = NULL;
+	const struct peer *peer = NULL;
 
 	if (!f->met)
 		return true;

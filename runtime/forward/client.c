@@ -208,7 +208,7 @@ void clients_serve(struct forward *f)
 
 static uint64_t hold_ms(const struct forward *f)
 {
-	const struct peer *peer;
+	const struct peer *peer = NULL;
 	uint64_t ms = 0;
 
 	TAILQ_FOREACH(peer, &f->peers, link)

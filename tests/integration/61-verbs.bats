@@ -79,8 +79,8 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 	run -0 dyno wait --for up --timeout 60s web.1
 	run -0 dyno ps --json
 	json 'length == 1 and (.[0] | type) == "array"'
-	json '.[0][0] | keys_unsorted == ["name", "app", "type", "state", "pid", "init_pid",
-		"monitor_pid", "port", "address", "address6", "restarts", "since", "exit_code",
+	json '.[0][0] | keys_unsorted == ["name", "app", "type", "state", "kept", "pid", "init_pid",
+		"monitor_pid", "port", "address", "address6", "published", "restarts", "since", "exit_code",
 		"signal", "reason", "detail", "next_try"]'
 	json '.[0][0] | .name == "web.1" and .app == "shop" and .type == "web" and .state == "up"'
 	json '.[0][0] | .restarts == 0 and .exit_code == null and .signal == null
