@@ -108,6 +108,23 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	finish 7
 }
 
+# ---- streams --------------------------------------------------------------------------------------
+
+@test "T57 a pipe through a one-off is as through a local process: tar, a big file, both ways (T22)" {
+	local mib=16
+	[ "${DYNO_LONG:-0}" != 1 ] || mib=1024
+	(cd "$TOP/tests/lint" && tar c .) | dyno run -q -T "$SHAPES" -- tar t | sort >"$BATS_TEST_TMPDIR/inside"
+	(cd "$TOP/tests/lint" && tar c . | tar t | sort) | diff - "$BATS_TEST_TMPDIR/inside"
+	head -c "${mib}M" /dev/urandom >"$BASE/big"
+	dyno run -q "$SHAPES" -- cat <"$BASE/big" >"$BASE/copy"
+	cmp "$BASE/big" "$BASE/copy"
+	sum=$(sha256sum <"$BASE/big")
+	[ "$(dyno run -q -T "$SHAPES" -- cat <"$BASE/big" | cat | sha256sum)" = "$sum" ] || fail "through pipes"
+	rm "$BASE/big" "$BASE/copy"
+	run -0 env SHAPES="$SHAPES" bash -c '"$@" run -q -T "$SHAPES" -- yes | head -n 1; [ "${PIPESTATUS[0]}" -eq 141 ]' - "${user[@]}" "$DYNO"
+	[ "$output" = y ] || lib_seen "a reader that leaves"
+}
+
 # ---- what stays -----------------------------------------------------------------------------------
 
 # kept_of NAME: whether its files are
