@@ -97,10 +97,10 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class Small(Server):
-    """What it has not read it has little room for."""
+    """What it has not read it has a known room for."""
 
     def server_bind(self):
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         super().server_bind()
 
 

@@ -142,7 +142,7 @@ accounted() {
 	CONF
 	(exec 3>&- && exec rsyslogd -n -f "$dir/conf" -i "$dir/pid" >"$dir/err" 2>&1) &
 	servers+=("$!")
-	wait_for 20 bash -c "exec 4<>/dev/tcp/127.0.0.1/$tls"
+	wait_for 20 bash -c "exec 4<>/dev/tcp/127.0.0.1/$tcp"
 	start_app 'seq 3000; head -c 25000 /dev/zero | tr "\0" y; echo; echo end; exec sleep 1000' --log-policy block \
 		--log "syslog+tcp://127.0.0.1:$tcp#token=d.shop" \
 		--log "syslog+tls://127.0.0.1:$tls#token=d.shop&ca=$BASE/ca.pem" --log "syslog+udp://127.0.0.1:$udp"
@@ -169,6 +169,7 @@ accounted() {
 
 @test "T35 C10.8: a drain that hangs costs the app nothing, its losses are counted (L10), and it recovers; so of one that hangs up" {
 	only_root
+	[ "${DYNO_LONG:-0}" = 1 ] || skip "what it waits for may come too late on a busy machine: DYNO_LONG=1 runs it"
 	serve hung tcp
 	behave hung hang
 	serve gone tcp
