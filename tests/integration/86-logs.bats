@@ -67,7 +67,7 @@ fails() {
 	wait_for 20 has end ping
 	wait_for 20 has end pong
 	run -0 dyno logs -n all
-	LC_ALL=C sort -c <<<"$output" || lib_seen "the order of their times"
+	LC_ALL=C sort -sc -k 1,1 <<<"$output" || lib_seen "the order of their times"
 	[ "$(grep -c 'app\[ping.1\]: ping' <<<"$output")" -eq 30 ] || lib_seen "each line once"
 	[ "$(grep -c 'app\[pong.1\]: pong' <<<"$output")" -eq 30 ] || lib_seen "each line once"
 	! grep -vE '^[0-9-]{10}T[0-9:]{8}\.[0-9]{6}\+00:00 (app|heroku)\[p[io]ng\.1\]: ' <<<"$output" ||
