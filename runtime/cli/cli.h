@@ -68,7 +68,7 @@ struct cli;
  * @min_operands, @max_operands: what opt_operands may hold
  * @words: what completion offers for an operand
  * @runs_command: the first operand ends the options, and the status is that of a command run
- * @own_status: a status below 125 is the command's alone
+ * @own_status: the status is that of a command, and below 125 its alone
  * @lenient: what is wrong in variables and the file is passed over, so that it always works
  * @main: returns an exit status, or a negative errno with err set
  */

@@ -201,7 +201,7 @@ static void error_text(struct cli *cli, struct sbuf *b, const struct dyno_err *e
 
 static int error_status(const struct verb *verb, const struct dyno_err *err)
 {
-	if (verb && verb->runs_command) {
+	if (verb && (verb->runs_command || verb->own_status)) {
 		int status = dyno_err_exit_code(err);
 
 		return status && !(verb->own_status && status < CLI_STATUS_DYNO) ? status

@@ -309,7 +309,6 @@ const struct verb verb_attach = {
 	.min_operands = 1,
 	.max_operands = 1,
 	.words = OPT_WORDS_DYNO,
-	.runs_command = true,
 	.own_status = true,
 	.main = attach_main,
 };
