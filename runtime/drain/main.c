@@ -322,7 +322,7 @@ static void answer(const struct dyno_err *err)
 	size_t len = 1;
 
 	if (err) {
-		len = MIN_OF(err_format(err, text, ERR_TEXT_BYTES), (size_t)ERR_TEXT_BYTES - 1);
+		(void)err_format(err, text, ERR_TEXT_BYTES); /* what is too long is cut */
 		len = strcspn(text, "\n"); /* the hint is the monitor's */
 	}
 	text[len] = '\n';

@@ -277,10 +277,12 @@ static int count_links(void)
 	_cleanup_close_ int fd = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
 	_cleanup_arena_ struct arena arena = {0};
 	char *text;
-	size_t len;
 	int n = 0;
-	int r = fd < 0 ? -errno : fd_read_all(fd, DEV_MAX_BYTES, &arena, &text, &len);
+	int r;
 
+	if (fd < 0)
+		return -errno;
+	r = fd_read_all(fd, DEV_MAX_BYTES, &arena, &text, NULL);
 	if (r < 0)
 		return r;
 	for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n') {
