@@ -323,7 +323,7 @@ static void answer(const struct dyno_err *err)
 
 	if (err) {
 		(void)err_format(err, text, ERR_TEXT_BYTES); /* what is too long is cut */
-		len = strcspn(text, "\n"); /* the hint is the monitor's */
+		len = strcspn(text, "\n");		     /* the hint is the monitor's */
 	}
 	text[len] = '\n';
 	(void)send(FEED_FD, text, len + 1, MSG_NOSIGNAL); /* who has gone needs none */
