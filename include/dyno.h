@@ -238,6 +238,9 @@ struct dyno_timing {
  * @publish: ports of the host behind which the dynos of a type answer, "[ADDRESS:]PORT[=TYPE]", or
  *       "PORT+" for the first free one from there on; "none"
  * @hold_ms: how long a connection to one waits for a dyno that is up; 0: 75 s
+ * @listen_fds: listening sockets of the caller, "N[=NAME]", that the command gets from 3 on, with
+ *       LISTEN_FDS as sd_listen_fds(3) has it; of a formation of several types web alone gets them.
+ *       Such a dyno is up when it runs, and restarts are strict
  * @uid_range: "FIRST:COUNT" of host ids for dynos; NULL: the default range
  * @log_source: tag of the platform's lines; default "heroku"
  * @boot_timeout_ms, @grace_ms: 60 s and 30 s by default
@@ -315,6 +318,8 @@ struct dyno_run_opts {
 	const char *const *publish;
 	size_t n_publish;
 	uint64_t hold_ms;
+	const char *const *listen_fds;
+	size_t n_listen_fds;
 	const char *uid_range;
 	const char *subnet;
 	const char *egress;

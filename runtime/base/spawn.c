@@ -32,8 +32,8 @@
 #define SPAWN_STACK_BYTES 65536
 #define SPAWN_GUARD_BYTES 4096
 
-/* Helpers take a handful: stdio, a slug, a target directory, a status channel. */
-#define SPAWN_FDS_MAX 16
+/* Most take a handful: stdio, a slug, a target directory, a status channel; a monitor takes 20. */
+#define SPAWN_FDS_MAX 24
 
 /* Source: rt_sigaction(2): the size of the kernel's set, not of libc's. */
 #define KERNEL_SIGSET_BYTES 8

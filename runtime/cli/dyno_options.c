@@ -200,6 +200,11 @@ static const struct opt rows[] = {
 	 .offset = AT(run.hold_ms, uint64_t),
 	 .arg = "TIME",
 	 .help = "clients of that port wait for a dyno (75s)"},
+	{.name = "listen-fd",
+	 .kind = OPT_LIST,
+	 .offset = AT(listen_fds, struct opt_list),
+	 .arg = "N[=NAME]",
+	 .help = "a listening socket to hand down; may be repeated"},
 	{.name = "uid-range",
 	 .kind = OPT_STRING,
 	 .offset = AT(run.uid_range, const char *),
@@ -458,5 +463,7 @@ int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *
 	o->run.require_limits = o->require_limits;
 	o->run.publish = o->publish.items;
 	o->run.n_publish = o->publish.n;
+	o->run.listen_fds = o->listen_fds.items;
+	o->run.n_listen_fds = o->listen_fds.n;
 	return 0;
 }

@@ -18,8 +18,8 @@
  * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
  * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @logs, @log_fd, @log_metrics, @read_only,
- * @writable, @tmpfs, @mounts, @io_max, @publish, @require_limits, @private_stack: as the parser fills
- * them; for @run
+ * @writable, @tmpfs, @mounts, @io_max, @publish, @listen_fds, @require_limits, @private_stack: as the parser
+ * fills them; for @run
  * @spec: --spec as it was given
  * @detach: the dynos live on without this command
  * @wait: stay until they are up
@@ -45,6 +45,7 @@ struct dyno_options {
 	bool log_metrics;
 	struct opt_list io_max;
 	struct opt_list publish;
+	struct opt_list listen_fds;
 	bool require_limits;
 	const char *spec;
 	bool detach;

@@ -141,7 +141,8 @@ static void publish_for_people(const struct start_options *o, struct dyno_start_
 	static const char *const words[] = {PORT_FOR_PEOPLE};
 	const struct dyno_run_opts *dyno = &o->dyno.run;
 
-	if (o->dyno.spec || dyno->n_publish > 0 || (dyno->port && dyno->network == DYNO_NET_HOST))
+	if (o->dyno.spec || dyno->n_publish > 0 || dyno->n_listen_fds > 0 ||
+	    (dyno->port && dyno->network == DYNO_NET_HOST))
 		return;
 	start->dyno.publish = words;
 	start->dyno.n_publish = ARRAY_SIZE(words);
@@ -248,8 +249,8 @@ const struct verb verb_start = {
 		"what is missing.\n"
 		"In the foreground it prints the lines of all dynos; ^C stops them, the second at\n"
 		"once; when it is killed they stop.  Web answers on the first free port of this host\n"
-		"from 5000 on, unless --publish, --port or --spec is given.  With --detach they live\n"
-		"on.\n"
+		"from 5000 on, unless --publish, --port, --listen-fd or --spec is given.  With\n"
+		"--detach they live on.\n"
 		"Options stand before SLUG, which a spec may name in its place.\n",
 	DYNO_OPTIONS(start_rows, struct start_options),
 	.max_operands = SIZE_MAX,

@@ -2,8 +2,10 @@
 #include "engine/app.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -75,6 +77,31 @@ static int open_mounts(struct app *app, struct dyno_err *err)
 	return mountset_open(app->opts, &where, &app->arena, &app->mounts, err);
 }
 
+/* Anything else could be a way out of the dyno: a directory, or another's connection. */
+static int check_socket(int fd, struct dyno_err *err)
+{
+	socklen_t len = sizeof(int);
+	int listening = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening)
+		return 0;
+	if (fcntl(fd, F_GETFD) < 0)
+		return err_set(err, ERR_USAGE, errno, "listen on descriptor %d", fd);
+	(void)err_set(err, ERR_USAGE, 0, "listen on descriptor %d: it is no listening socket", fd);
+	err_hint(err, "whoever opens it calls bind(2) and listen(2) before dyno is executed");
+	return -EINVAL;
+}
+
+static int find_sockets(struct app *app, struct dyno_err *err)
+{
+	int r = listenfds_parse(app->opts->listen_fds, app->opts->n_listen_fds, &app->arena,
+				&app->sockets, err);
+
+	for (size_t i = 0; r == 0 && i < app->sockets.n; i++)
+		r = check_socket(app->sockets.fds[i], err);
+	return r;
+}
+
 int app_find_slug(struct app *app, struct dyno_err *err)
 {
 	_cleanup_close_ int cancel_fd = -EBADF;
@@ -91,6 +118,8 @@ int app_find_slug(struct app *app, struct dyno_err *err)
 		app->log_source = app->opts->log_source;
 	/* First of all, so that a mistyped limit costs no unpacking. */
 	r = app_find_limits(app, err);
+	if (r == 0)
+		r = find_sockets(app, err);
 	if (r == 0)
 		r = host_run_dir(app->host, &app->run_fd, err);
 	if (r < 0)
@@ -172,6 +201,12 @@ static int find_publish(struct app *app, struct dyno_err *err)
 		}
 		if (!app->formation || !str_eq(p.type, app->command.type))
 			continue;
+		if (app->sockets.n > 0) {
+			(void)err_set(err, ERR_USAGE, EINVAL, "publish the $PORT of %s",
+				      app->command.type);
+			err_hint(err, "its clients come by the sockets of --listen-fd");
+			return -EINVAL;
+		}
 		if (app->n_publish == PUBLISH_MAX)
 			return err_set(err, ERR_USAGE, E2BIG, "publish more than %u ports",
 				       PUBLISH_MAX);
@@ -201,7 +236,9 @@ int app_find_command(struct app *app, struct dyno_err *err)
 	if (r < 0)
 		return r;
 	app->formation = command_is_formation(&app->command);
-	app->web = app->formation && str_eq(app->command.type, PROC_TYPE_WEB);
+	/* What it is given listens already, before it runs and while it restarts. */
+	app->web =
+		app->formation && str_eq(app->command.type, PROC_TYPE_WEB) && app->sockets.n == 0;
 	app->slow_layers = is_slow_fs(app->slug.layer_fd) || is_slow_fs(app->stack.root_fd) ||
 			   has_slow_mount(&app->mounts);
 	return find_publish(app, err);
@@ -336,8 +373,10 @@ int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, s
 		p.restart = SUP_RESTART_NEVER;
 		p.cycle_ms = 0;
 	}
-	/* Two of them cannot have the one port of the host at once. */
-	if (o->port && o->network == DYNO_NET_HOST && p.order == SUP_OVERLAP) {
+	/* Two of them cannot have the one port of the host at once, and of two that accept on the same
+	 * sockets the old one would take connections that it has no time left to answer. */
+	if (((o->port && o->network == DYNO_NET_HOST) || app->sockets.n > 0) &&
+	    p.order == SUP_OVERLAP) {
 		p.order = SUP_STRICT;
 		p.forced = true;
 	}

@@ -21,6 +21,7 @@
 #include "kernel/cgroup.h"
 #include "model/command.h"
 #include "model/limits.h"
+#include "model/listenfd.h"
 #include "model/name.h"
 #include "model/publish.h"
 #include "model/supervise.h"
@@ -37,6 +38,7 @@
  * struct app - all of one dyno that outlives its starts.
  * @opts: settings, borrowed; those of a spec are merged in
  * @formation: a process type that is kept up; else a one-off, which completes
+ * @sockets: those of --listen-fd, borrowed from whoever started this process
  * @web: `up` means that $PORT is listened on
  * @publish, @n_publish: ports of the host that lead to it
  * @mounts: those that the caller asks for, sources open
@@ -60,6 +62,7 @@ struct app {
 	int run_fd;
 	struct store *store;
 	struct store_entry entry;
+	struct listenfds sockets;
 	struct publish publish[PUBLISH_MAX];
 	size_t n_publish;
 	struct mountplans mounts;
@@ -106,8 +109,8 @@ int app_find_limits(struct app *app, struct dyno_err *err);
 int app_check_limits(struct app *app, bool kept, struct dyno_err *err);
 
 /**
- * app_find_slug() - find the limits, open what is to be mounted, acquire slug and stack.  Errors:
- * those of app_find_limits(), mountset_open(), store_acquire(), stack_acquire(),
+ * app_find_slug() - find the limits, look at the sockets, open what is to be mounted, acquire slug and stack.  Errors:
+ * those of app_find_limits(), listenfds_parse(), mountset_open(), store_acquire(), stack_acquire(),
  * ERR_RUN_DIR, ERR_STORE_IO.
  */
 int app_find_slug(struct app *app, struct dyno_err *err);

@@ -30,6 +30,7 @@
 #include "init/proto.h"
 #include "kernel/privs.h"
 #include "kernel/seccomp.h"
+#include "model/listenfd.h"
 
 #include "base/childsafe.h"
 
@@ -273,23 +274,51 @@ int child_privileges(struct launch *l, struct dyno_err *err)
 	return privs_clear(err);
 }
 
-/* Descriptors 0 to 2 and the channel are all that crosses into dyno-init. */
+/* Out of the way of the numbers below @least. */
+static int lift(int *fd, int least, struct dyno_err *err)
+{
+	int up;
+
+	if (*fd >= least)
+		return 0;
+	up = fcntl(*fd, F_DUPFD_CLOEXEC, least);
+	if (up < 0)
+		return err_set(err, ERR_LAUNCH, errno, "move a descriptor");
+	*fd = up;
+	return 0;
+}
+
+/*
+ * Descriptors 0 to 2, the channel, and behind it the sockets that the command listens on are all that
+ * crosses into dyno-init.
+ */
 int child_descriptors(struct launch *l, struct dyno_err *err)
 {
+	const int least = INIT_CHANNEL_FD + 1 + (int)l->n_sockets;
 	const struct itimerval off = {0};
+	int sockets[LISTENFD_MAX];
+	size_t i;
+	int r;
 
 	(void)umask(l->spec->process.umask);
-	if (l->image_fd == INIT_CHANNEL_FD) {
-		l->image_fd = fcntl(l->image_fd, F_DUPFD_CLOEXEC, INIT_CHANNEL_FD + 1);
-		if (l->image_fd < 0)
-			return err_set(err, ERR_LAUNCH, errno, "move a descriptor");
+	r = lift(&l->image_fd, least, err);
+	if (r == 0 && l->child_channel_fd != INIT_CHANNEL_FD)
+		r = lift(&l->child_channel_fd, least, err);
+	for (i = 0; r == 0 && i < l->n_sockets; i++) {
+		sockets[i] = l->sockets[i];
+		r = lift(&sockets[i], least, err);
 	}
+	if (r < 0)
+		return r;
 	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_set(err, ERR_LAUNCH, errno, "close all descriptors on exec");
 	if (l->child_channel_fd == INIT_CHANNEL_FD ? fcntl(INIT_CHANNEL_FD, F_SETFD, 0) < 0
 						   : dup2(l->child_channel_fd, INIT_CHANNEL_FD) < 0)
 		return err_set(err, ERR_LAUNCH, errno, "place the status channel");
 	l->child_channel_fd = INIT_CHANNEL_FD;
+	for (i = 0; i < l->n_sockets; i++)
+		if (dup2(sockets[i], INIT_CHANNEL_FD + 1 + (int)i) < 0)
+			return err_set(err, ERR_LAUNCH, errno, "place a socket to listen on");
 	if (setitimer(ITIMER_REAL, &off, NULL) < 0)
 		return err_set(err, ERR_LAUNCH, errno, "clear the deadline");
 	return 0;

@@ -14,8 +14,10 @@
 #include "base/fd.h"
 #include "engine/generation.h"
 #include "engine/ttywish.h"
+#include "init/proto.h"
 #include "model/envfile.h"
 #include "model/environ.h"
+#include "model/listenfd.h"
 
 int gen_read_env_file(const char *path, struct arena *arena, struct env_pairs *ret,
 		      struct dyno_err *err)
@@ -68,17 +70,21 @@ static int add_terminal(struct generation *gen, struct env *env, struct dyno_err
 
 int gen_make_environment(struct generation *gen, struct dyno_err *err)
 {
-	const struct env_platform facts = {
+	struct env_platform facts = {
 		.dyno = gen->app->place.dyno,
 		.port = gen->port,
 		.limits = &gen->app->limits,
+		.sockets = gen->app->sockets.n,
+		.main_pid = INIT_MAIN_PID,
 	};
 	struct env env = {.arena = &gen->arena};
 	struct rlimit stack = {0};
 	size_t i;
 	int r;
 
-	r = env_set_platform(&env, &facts, err);
+	r = listenfds_names(&gen->app->sockets, &gen->arena, &facts.socket_names, err);
+	if (r == 0)
+		r = env_set_platform(&env, &facts, err);
 	for (i = 0; r == 0 && i < gen->app->opts->n_env_files; i++)
 		r = add_env_file(&env, gen->app->opts->env_files[i], &gen->arena, err);
 	for (i = 0; r == 0 && i < gen->app->opts->n_env; i++)

@@ -225,6 +225,8 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->want_listen_fd = (app->web || app->opts->health || app->n_publish > 0) &&
 			    app->opts->network != DYNO_NET_HOST;
 	l->tty = gen->tty;
+	l->sockets = app->sockets.fds;
+	l->n_sockets = app->sockets.n;
 	l->want_upper_fds = !app->opts->no_receipt || app->opts->keep;
 	l->want_root_fds = app->opts->keep;
 	l->slow_layers = app->slow_layers;

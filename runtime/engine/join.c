@@ -202,6 +202,7 @@ static void plan_join(const struct join *join, const struct dyno_spec *spec, int
 	l->timing = NULL;
 	l->joins = true;
 	l->tty = join->tty;
+	l->n_sockets = 0; /* they are the command's alone */
 	for (i = 0; i < 3; i++)
 		l->stdio[i] = join->stdio[i] < 0 ? null_fd : join->stdio[i];
 	l->leaf = (struct cgroup_leaf)CGROUP_LEAF_INIT;

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/proc.h"
+#include "base/str.h"
 #include "engine/initimage.h"
 #include "engine/launch_internal.h"
 #include "kernel/probe.h"
@@ -226,6 +227,18 @@ void launch_undo_image(struct launch *l)
 	close_fdp(&l->image_fd);
 }
 
+/* See init/proto.h. */
+static const char *init_name(struct launch *l)
+{
+	const char *name = l->joins ? INIT_NAME_JOIN : l->tty.wanted ? INIT_NAME_TTY : INIT_NAME;
+
+	if (l->n_sockets == 0)
+		return name;
+	(void)str_fmt(l->init_name, sizeof(l->init_name), "%s%c%zu", name, INIT_NAME_MORE,
+		      l->n_sockets); /* LISTENFD_MAX of them: it fits */
+	return l->init_name;
+}
+
 int launch_argv(struct launch *l, struct dyno_err *err)
 {
 	const char *const *argv = l->spec->process.argv;
@@ -236,7 +249,7 @@ int launch_argv(struct launch *l, struct dyno_err *err)
 	l->init_argv = calloc(n + 2, sizeof(*l->init_argv));
 	if (!l->init_argv)
 		return err_set(err, ERR_MEMORY, ENOMEM, "copy the command");
-	l->init_argv[0] = l->joins ? INIT_NAME_JOIN : l->tty.wanted ? INIT_NAME_TTY : INIT_NAME;
+	l->init_argv[0] = init_name(l);
 	memcpy(l->init_argv + 1, argv, n * sizeof(*argv));
 	return 0;
 }

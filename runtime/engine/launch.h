@@ -52,6 +52,9 @@ struct launch_tty {
 	unsigned short columns;
 };
 
+/* What dyno-init is called as, with the NUL: see init/proto.h. */
+#define LAUNCH_NAME_BYTES 24U
+
 /* Overlays of one dyno: its root, and a directory slug on /app. */
 #define LAUNCH_UPPERS 2
 
@@ -69,6 +72,7 @@ struct launch_tty {
  * @require_limits: a limit that the kernel refuses ends the launch
  * @stdio: descriptors that become the dyno's 0 to 2, borrowed; negative: those of this process
  * @tty: a terminal in their place
+ * @sockets, @n_sockets: listening sockets of this process that the command gets from 3 on
  * @want_listen_fd: hand out a socket that asks about the dyno's network namespace
  * @want_upper_fds: hand out the upper directories, which stay readable after the dyno's end
  * @want_root_fds: hand out the root, and /app where another overlay is mounted there
@@ -106,6 +110,8 @@ struct launch {
 	bool require_limits;
 	int stdio[3];
 	struct launch_tty tty;
+	const int *sockets;
+	size_t n_sockets;
 	bool want_listen_fd;
 	bool want_upper_fds;
 	bool want_root_fds;
@@ -133,6 +139,7 @@ struct launch {
 	int child_channel_fd;
 	int image_fd;
 	const char **init_argv;
+	char init_name[LAUNCH_NAME_BYTES];
 
 	bool joins;
 	int owner_fd;

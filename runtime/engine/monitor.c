@@ -475,6 +475,8 @@ static void discard(struct monitor *m, struct slot *slot)
 
 static const char *strict_cause(const struct monitor *m)
 {
+	if (m->app->sockets.n > 0)
+		return "both would accept on the sockets given by --listen-fd";
 	return m->app->opts->port ? "both would need the port given by --port" : "";
 }
 

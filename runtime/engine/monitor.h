@@ -15,6 +15,7 @@
 #include "engine/app.h"
 #include "engine/feed.h"
 #include "engine/output.h"
+#include "model/listenfd.h"
 
 /* How often a booting web dyno is looked at: often at first, since `up` is the answer to a human;
  * a look costs about 10 us. Source: contract 6.2 saw 45 ms */
@@ -83,7 +84,9 @@ enum monitor_fd {
 	MONITOR_FD_KEEP,      /* its end is the dyno's */
 	MONITOR_FD_EVENTS,    /* events as lines of JSON */
 	MONITOR_FD_LOGS,      /* the first of FEED_FDS_MAX that "fd:N" of --log means, N from 0 */
-	_MONITOR_FD_MAX = MONITOR_FD_LOGS + FEED_FDS_MAX,
+	/* The first of LISTENFD_MAX to listen on; those of no use are not open. */
+	MONITOR_FD_SOCKETS = MONITOR_FD_LOGS + FEED_FDS_MAX,
+	_MONITOR_FD_MAX = MONITOR_FD_SOCKETS + LISTENFD_MAX,
 };
 
 /**

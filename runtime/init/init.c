@@ -14,8 +14,8 @@
  *
  * argv: "dyno-init" COMMAND [ARG...]; the environment is the command's own.  A COMMAND without a
  * slash is looked up along PATH, as execvp(3) does.  As "dyno-init-tty" it gives the command the
- * foreground of its terminal.  As "dyno-join" it does none of the above: the process becomes the
- * command.
+ * foreground of its terminal.  As "dyno-init+2" it gives the command two sockets that stand behind the
+ * channel.  As "dyno-join" it does none of the above: the process becomes the command.
  */
 #include <asm/errno.h>
 #include <asm/fcntl.h>
@@ -51,6 +51,7 @@ struct main_exec {
 	char *const *envp;
 	char *path; /* EXEC_PATH_BYTES */
 	int on_tty;
+	int sockets;
 	volatile int32_t errnum;
 };
 
@@ -177,7 +178,21 @@ static int32_t take_foreground(void)
 	return (int32_t)-SYS3(__NR_ioctl, 0, TIOCSPGRP, &group);
 }
 
-/* [child] of vfork: shares the memory of dyno-init until it executes. */
+/* [child] The command looks for them from 3 on: there the channel goes, which was never the command's. */
+static int32_t place_sockets(int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		long r = SYS3(__NR_dup3, INIT_CHANNEL_FD + 1 + i, INIT_CHANNEL_FD + i, 0);
+
+		if (r < 0)
+			return (int32_t)-r;
+	}
+	return n > 0 ? (int32_t)-SYS1(__NR_close, INIT_CHANNEL_FD + n) : 0;
+}
+
+/* [child] of vfork: shares the memory of dyno-init until it executes; its descriptors are its own. */
 static void do_exec(void *arg)
 {
 	struct main_exec *m = arg;
@@ -190,6 +205,9 @@ static void do_exec(void *arg)
 		if (m->errnum)
 			sys_exit(127);
 	}
+	m->errnum = place_sockets(m->sockets);
+	if (m->errnum)
+		sys_exit(127);
 	(void)SYS4(__NR_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 	m->errnum = exec_along_path(m);
 	sys_exit(127);
@@ -210,12 +228,14 @@ static _Noreturn void become_command(char *const *argv, char *const *envp)
 	exec_failed(exec_along_path(&m));
 }
 
-static long start_main(char *const *argv, char *const *envp, int on_tty)
+static long start_main(char *const *argv, char *const *envp, int on_tty, int sockets)
 {
 	void *stack[CHILD_STACK_WORDS] __attribute__((aligned(16)));
 	char path[EXEC_PATH_BYTES];
-	struct main_exec m = {.argv = argv, .envp = envp, .path = path, .on_tty = on_tty};
+	struct main_exec m = {
+		.argv = argv, .envp = envp, .path = path, .on_tty = on_tty, .sockets = sockets};
 	long pid;
+	int i;
 
 	pid = sys_clone_call(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + CHILD_STACK_WORDS, do_exec,
 			     &m);
@@ -223,6 +243,9 @@ static long start_main(char *const *argv, char *const *envp, int on_tty)
 		exec_failed((int32_t)-pid);
 	if (m.errnum)
 		exec_failed(m.errnum);
+	/* The command has them; who could still hold one open after it is none of its own. */
+	for (i = 0; i < sockets; i++)
+		(void)SYS1(__NR_close, INIT_CHANNEL_FD + 1 + i);
 	return pid;
 }
 
@@ -309,13 +332,25 @@ static __attribute__((noreturn)) void serve(long sigfd, long main_pid, int on_tt
 	}
 }
 
-static int is_same(const char *a, const char *b)
+/* Whether it is called @name, or that with a number of sockets. */
+static int is_called(const char *a, const char *name)
 {
-	while (*a && *a == *b) {
+	while (*a && *a == *name) {
 		a++;
-		b++;
+		name++;
 	}
-	return *a == *b;
+	return !*name && (!*a || *a == INIT_NAME_MORE);
+}
+
+static int count_sockets(const char *a)
+{
+	int n = 0;
+
+	while (*a && *a != INIT_NAME_MORE)
+		a++;
+	while (*a && *++a >= '0' && *a <= '9')
+		n = 10 * n + *a - '0';
+	return n;
 }
 
 __attribute__((noreturn, used)) void init_main(long *stack);
@@ -333,7 +368,7 @@ void init_main(long *stack)
 	/* First of all: nobody inside may read or trace this process. */
 	(void)SYS2(__NR_prctl, PR_SET_DUMPABLE, 0);
 	(void)SYS3(__NR_fcntl, INIT_CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-	if (argc >= 2 && is_same(argv[0], INIT_NAME_JOIN))
+	if (argc >= 2 && is_called(argv[0], INIT_NAME_JOIN))
 		become_command(argv + 1, envp);
 	(void)SYS2(__NR_prctl, PR_SET_NAME, INIT_NAME);
 	(void)SYS4(__NR_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
@@ -344,8 +379,8 @@ void init_main(long *stack)
 	sigfd = SYS4(__NR_signalfd4, -1, &all, sizeof(all), SFD_CLOEXEC | SFD_NONBLOCK);
 	if (sigfd < 0 || argc < 2)
 		exec_failed(sigfd < 0 ? (int32_t)-sigfd : EINVAL);
-	on_tty = is_same(argv[0], INIT_NAME_TTY);
-	pid = start_main(argv + 1, envp, on_tty);
+	on_tty = is_called(argv[0], INIT_NAME_TTY);
+	pid = start_main(argv + 1, envp, on_tty, count_sockets(argv[0]));
 	tell(INIT_MSG_STARTED, (int32_t)pid);
 	serve(sigfd, pid, on_tty);
 }

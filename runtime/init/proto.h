@@ -14,15 +14,22 @@
 /* The channel's descriptor in dyno-init; the application's own begin at 0 to 2. */
 #define INIT_CHANNEL_FD 3
 
+/* The command's number inside: it is the first child of pid 1. */
+#define INIT_MAIN_PID 2
+
 /*
  * What dyno-init is called as (argv[0]) tells what it is to do: to be pid 1 and start the command, with
  * its group in the foreground of the terminal that is standard input where there is one, or to become
  * the command at once, in a process that joins.  The command could be a script whose
  * interpreter is /proc/self/exe: then that is this image, which is sealed, and no file of the host.
+ *
+ * As "NAME+N" it has N sockets that the command is to listen on, behind the channel; the command gets
+ * them from the channel's number on.
  */
 #define INIT_NAME      "dyno-init"
 #define INIT_NAME_TTY  "dyno-init-tty"
 #define INIT_NAME_JOIN "dyno-join"
+#define INIT_NAME_MORE '+'
 
 enum init_msg_type {
 	/* to the monitor */

@@ -72,6 +72,7 @@ const struct dynospec_row dynospec_rows[] = {
 	SCALAR("port", KEY_U16, uint16_t, dyno.port),
 	STRINGS("publish", KEY_LIST, publish),
 	U64(hold_ms),
+	STRINGS("listen_fds", KEY_LIST, listen_fds),
 	STRING(uid_range),
 	STRING(log_source),
 	U64(log_keep_bytes),
@@ -126,7 +127,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 632 && sizeof(struct dyno_start_opts) == 664,
+_Static_assert(sizeof(struct dyno_run_opts) == 648 && sizeof(struct dyno_start_opts) == 680,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

@@ -443,6 +443,8 @@ static void merge_lists(const struct dyno_start_opts *from, struct dyno_start_op
 	merge_list(&from->dyno.env_files, from->dyno.n_env_files, &dyno->env_files,
 		   &dyno->n_env_files);
 	merge_list(&from->dyno.publish, from->dyno.n_publish, &dyno->publish, &dyno->n_publish);
+	merge_list(&from->dyno.listen_fds, from->dyno.n_listen_fds, &dyno->listen_fds,
+		   &dyno->n_listen_fds);
 	merge_list(&from->dyno.writable, from->dyno.n_writable, &dyno->writable, &dyno->n_writable);
 	merge_list(&from->dyno.tmpfs, from->dyno.n_tmpfs, &dyno->tmpfs, &dyno->n_tmpfs);
 	merge_list(&from->dyno.mounts, from->dyno.n_mounts, &dyno->mounts, &dyno->n_mounts);

@@ -210,6 +210,17 @@ static int set_size(struct env *env, const struct limits *l, struct dyno_err *er
 	return rc;
 }
 
+static int set_sockets(struct env *env, const struct env_platform *facts, struct dyno_err *err)
+{
+	int rc = set_number(env, "LISTEN_FDS", facts->sockets, ENV_PLATFORM, err);
+
+	if (rc == 0)
+		rc = set_number(env, "LISTEN_PID", facts->main_pid, ENV_PLATFORM, err);
+	if (rc == 0 && facts->socket_names)
+		rc = env_set(env, "LISTEN_FDNAMES", facts->socket_names, ENV_PLATFORM, err);
+	return rc;
+}
+
 int env_set_platform(struct env *env, const struct env_platform *facts, struct dyno_err *err)
 {
 	int rc;
@@ -225,6 +236,8 @@ int env_set_platform(struct env *env, const struct env_platform *facts, struct d
 		rc = set_number(env, "PORT", facts->port, ENV_PLATFORM, err);
 	if (rc == 0 && facts->limits)
 		rc = set_size(env, facts->limits, err);
+	if (rc == 0 && facts->sockets > 0)
+		rc = set_sockets(env, facts, err);
 	return rc;
 }
 

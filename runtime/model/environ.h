@@ -130,15 +130,21 @@ const char *env_origin_name(enum env_origin origin);
  * @port: PORT; 0: not set
  * @limits: DYNO_SIZE, DYNO_RAM (MB), DYNO_CPU; NULL: not set
  * @home: HOME; NULL: /app
+ * @sockets: LISTEN_FDS, how many it has to listen on; 0: not set, nor are those that follow
+ * @main_pid: LISTEN_PID, the command's number inside, which alone they are meant for
+ * @socket_names: LISTEN_FDNAMES; NULL: not set. Source of all three: sd_listen_fds(3)
  */
 struct env_platform {
 	const char *dyno;
 	uint16_t port;
 	const struct limits *limits;
 	const char *home;
+	size_t sockets;
+	unsigned int main_pid;
+	const char *socket_names;
 };
 
-/** env_set_platform() - HOME, PATH, PORT, DYNO, PS1 and the size. Errors: as env_set(). */
+/** env_set_platform() - HOME, PATH, PORT, DYNO, PS1, the size and sockets. Errors: as env_set(). */
 int env_set_platform(struct env *env, const struct env_platform *facts, struct dyno_err *err);
 
 /**

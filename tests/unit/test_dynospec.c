@@ -65,7 +65,7 @@ static const char every_key[] =
 	"\"env_files\":[\"/etc/shop.env\",\"b\"],\"scratch\":\"disk\","
 	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\","
 	"\"subnet\":\"10.9.0.0/16\",\"egress\":\"host\",\"port\":65535,"
-	"\"publish\":[\"8080=web\"],\"hold_ms\":5000,"
+	"\"publish\":[\"8080=web\"],\"hold_ms\":5000,\"listen_fds\":[\"3=web\",\"4\"],"
 	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_keep_bytes\":2097152,"
 	"\"log\":[\"journald\",\"fd:7\"],\"log_policy\":\"block\",\"log_metrics\":true,\"boot_timeout_ms\":90000,"
 	"\"grace_ms\":10000,\"restart\":\"on-failure\",\"exit_0\":\"complete\","

@@ -311,6 +311,7 @@ static void env_set_platform__web_dyno__has_the_promised_variables_C3_4(void **s
 	assert_string_equal(env_get(&env, "DYNO_CPU"), "2");
 	assert_null(env_get(&env, "TERM"));
 	assert_null(env_get(&env, "WEB_CONCURRENCY"));
+	assert_null(env_get(&env, "LISTEN_FDS"));
 }
 
 static void env_set_platform__no_size__claims_no_memory_C0_5(void **state)
@@ -330,6 +331,24 @@ static void env_set_platform__no_size__claims_no_memory_C0_5(void **state)
 	assert_null(env_get(&env, "DYNO_RAM"));
 	assert_null(env_get(&env, "DYNO_CPU"));
 	assert_null(env_get(&env, "PORT"));
+}
+
+static void env_set_platform__sockets__are_told_as_sd_listen_fds_reads_it(void **state)
+{
+	struct env_platform facts = {.dyno = "web.1", .sockets = 2, .main_pid = 2};
+	_cleanup_arena_ struct arena a = {0};
+	struct env nameless = {.arena = &a};
+	struct env named = {.arena = &a};
+	struct dyno_err err;
+
+	(void)state;
+	assert_int_equal(env_set_platform(&nameless, &facts, &err), 0);
+	assert_string_equal(env_get(&nameless, "LISTEN_FDS"), "2");
+	assert_string_equal(env_get(&nameless, "LISTEN_PID"), "2");
+	assert_null(env_get(&nameless, "LISTEN_FDNAMES"));
+	facts.socket_names = "web:admin";
+	assert_int_equal(env_set_platform(&named, &facts, &err), 0);
+	assert_string_equal(env_get(&named, "LISTEN_FDNAMES"), "web:admin");
 }
 
 static void env_set_terminal__what_is_known__is_set_C8_3(void **state)
@@ -376,6 +395,7 @@ int main(void)
 		cmocka_unit_test(env_limit_bytes__stack_limits__follow_the_kernel),
 		cmocka_unit_test(env_set_platform__web_dyno__has_the_promised_variables_C3_4),
 		cmocka_unit_test(env_set_platform__no_size__claims_no_memory_C0_5),
+		cmocka_unit_test(env_set_platform__sockets__are_told_as_sd_listen_fds_reads_it),
 		cmocka_unit_test(env_set_terminal__what_is_known__is_set_C8_3),
 		cmocka_unit_test(env_origin_name__every_origin__has_its_own),
 	};
