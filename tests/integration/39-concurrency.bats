@@ -62,6 +62,28 @@ lines_out() { [ "$(all_out | wc -l)" -ge "$1" ]; }
 	gather 143
 }
 
+@test "fifty dynos in the host's network, started by five at once: no two share a port (C3.6)" {
+	[ "$PROFILE" != rootless ] || skip "ports are kept apart by the same locks as root's"
+	local n=10 k starts=()
+	[ "${DYNO_LONG:-0}" != 1 ] || n=100
+	dir=$(app -t 'job: exec sleep 100000' ports)
+	for k in 1 2 3 4 5; do
+		dyno start --detach -q --size none --no-receipt -a "ports$k" "$dir" "job=$n" \
+			>"$BATS_TEST_TMPDIR/$k.out" 2>&1 3>&- &
+		starts+=($!)
+	done
+	for k in "${starts[@]}"; do
+		wait "$k" || : # who is missing is seen below
+	done
+	run -0 dyno ps --json
+	dyno stop --now --all -q >/dev/null
+	jq -e --argjson n "$((5 * n))" 'length == $n and (map(.port) | unique | length) == $n and
+		all(.port >= 20000 and .port <= 29999)' <<<"$output" || {
+		cat "$BATS_TEST_TMPDIR"/[1-5].out >&2
+		lib_seen "the ports"
+	}
+}
+
 @test "twenty web dynos at once all come up and all stop (C6.2, T53)" {
 	dir=$(app -t 'web: exec python3 listen.py' herd2)
 	tar -xzOf "$SHAPES" ./app/listen.py | put "$dir/listen.py"
