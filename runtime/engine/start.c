@@ -2,10 +2,12 @@
 /*
  * start.c - dyno_start() and dyno_scale(): one monitor for each dyno of a formation.
  *
- * Whatever can be wrong with the slug is found here, where the caller hears of it.  Each place is
- * taken here too, by a lock that its monitor inherits with the descriptor: from the first moment
- * the dyno is somebody's, and no two calls start the same one.  What the monitor is to do stands in
- * its place as spec.json, the same text that an orchestrator may hand in.
+ * Each place is taken here, by a lock that its monitor inherits with the descriptor: from the first
+ * moment the dyno is somebody's, and no two calls start the same one.  What the monitor is to do
+ * stands in its place as spec.json, the same text that an orchestrator may hand in.
+ *
+ * Beside it: the settings (start_settings.c), published ports (start_publish.c), and what a scale
+ * stops (start_scale.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,275 +21,22 @@
 
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/proc.h"
 #include "base/str.h"
-#include "engine/app.h"
-#include "engine/generation.h"
 #include "engine/lost.h"
 #include "engine/monitor.h"
 #include "engine/place.h"
-#include "engine/publish.h"
-#include "engine/sink.h"
+#include "engine/start_internal.h"
 #include "model/dynospec.h"
-#include "model/listenfd.h"
-#include "model/logurl.h"
 
-#define MONITOR_PROGRAM "dyno-monitor"
 /* Dynos of one type. Source: contract 6.13 has 255 at most for an app */
 #define COUNT_MAX 10000U
 
-struct pending {
-	struct pending *next;
-	char dyno[STATE_NAME_BYTES];
-	int report_fd;
-};
-
-struct start {
-	struct dyno_host *host;
-	struct dyno_start_opts opts;
-	struct arena arena;
-	struct app app;
-	char helper[PATH_MAX];
-	int log_fds[FEED_FDS_MAX];
-	size_t n_log_fds;
-	struct pending *first;
-	struct pending **last;
-	int keepers[PUBLISH_MAX];
-	size_t n_keepers;
-	dyno_change_fn fn;
-	void *data;
-	int started;
-	int changes;
-};
-
-static void tell(struct start *s, const char *dyno, enum dyno_change change)
+void start_tell(struct start *s, const char *dyno, enum dyno_change change)
 {
 	s->changes++;
 	if (s->fn)
 		s->fn(s->data, s->app.name, dyno, change);
-}
-
-static int no_memory(struct dyno_err *err)
-{
-	return err_set(err, ERR_MEMORY, ENOMEM, "plan the formation");
-}
-
-/* ---- settings that do not depend on this process ------------------------------------------- */
-
-/* Env files are the caller's: their content travels, before the vars that win over it. */
-static int resolve_env(struct start *s, struct dyno_err *err)
-{
-	struct dyno_run_opts *o = &s->opts.dyno;
-	struct env_pairs pairs[64] = {{0}};
-	const char **env;
-	size_t n = o->n_env;
-	size_t i;
-	size_t k;
-	size_t at = 0;
-	int r;
-
-	if (o->n_env_files == 0)
-		return 0;
-	if (o->n_env_files > ARRAY_SIZE(pairs))
-		return err_set(err, ERR_USAGE, E2BIG, "read %zu env files", o->n_env_files);
-	for (i = 0; i < o->n_env_files; i++) {
-		r = gen_read_env_file(o->env_files[i], &s->arena, &pairs[i], err);
-		if (r < 0)
-			return r;
-		n += pairs[i].n;
-	}
-	env = arena_calloc(&s->arena, n, sizeof(*env));
-	if (!env)
-		return no_memory(err);
-	for (i = 0; i < o->n_env_files; i++) {
-		for (k = 0; k < pairs[i].n; k++) {
-			env[at] = arena_fmt(&s->arena, "%s=%s", pairs[i].items[k].key,
-					    pairs[i].items[k].value);
-			if (!env[at++])
-				return no_memory(err);
-		}
-	}
-	for (i = 0; i < o->n_env; i++)
-		env[at++] = o->env[i];
-	o->env = env;
-	o->n_env = at;
-	o->n_env_files = 0;
-	return 0;
-}
-
-/* A stored slug by its digest, a directory by its whole path. */
-static int resolve_slug(struct start *s, struct dyno_err *err)
-{
-	struct dyno_run_opts *o = &s->opts.dyno;
-	char *cwd;
-
-	if (s->app.entry.kind == STORE_SLUG) {
-		o->slug = s->app.entry.digest;
-		o->checksum = NULL; /* it was looked at */
-		return 0;
-	}
-	if (o->slug[0] == '/')
-		return 0;
-	cwd = get_current_dir_name();
-	if (!cwd)
-		return err_set(err, ERR_IO, errno, "find the working directory");
-	o->slug = arena_fmt(&s->arena, "%s/%s", cwd, o->slug);
-	free(cwd);
-	return o->slug ? 0 : no_memory(err);
-}
-
-/* A policy that cannot be used is the caller's to hear; its monitor, elsewhere, compiles it anew. */
-static int resolve_policy(struct start *s, struct dyno_err *err)
-{
-	struct dyno_run_opts *o = &s->opts.dyno;
-	const char *file = filter_file(o->seccomp);
-	struct filter filter;
-	char *cwd;
-	int r;
-
-	r = filter_find(o, s->host->libexec_dir, &s->arena, &filter, err);
-	if (r < 0 || !file || file[0] == '/')
-		return r;
-	cwd = get_current_dir_name();
-	if (!cwd)
-		return err_set(err, ERR_IO, errno, "find the working directory");
-	o->seccomp = arena_fmt(&s->arena, "%s/%s", cwd, file);
-	free(cwd);
-	return o->seccomp ? 0 : no_memory(err);
-}
-
-/* "file:PATH" with the whole path. */
-static const char *whole_path(struct start *s, const char *log, const struct logurl *url,
-			      struct dyno_err *err)
-{
-	const char *whole;
-	char *cwd;
-
-	if (url->path[0] == '/')
-		return log;
-	cwd = get_current_dir_name();
-	if (!cwd) {
-		(void)err_set(err, ERR_IO, errno, "find the working directory");
-		return NULL;
-	}
-	whole = arena_fmt(&s->arena, "%.*s%s/%s", (int)strcspn(log, ":") + 1, log, cwd, url->path);
-	free(cwd);
-	if (!whole)
-		(void)no_memory(err);
-	return whole;
-}
-
-/* "fd:N" of this process as the number that the monitor has it by. */
-static const char *hand_on(struct start *s, int fd, struct dyno_err *err)
-{
-	const char *log;
-	const int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0) {
-		(void)err_set(err, ERR_USAGE, errno, "log to fd:%d", fd);
-		return NULL;
-	}
-	if ((flags & O_ACCMODE) == O_RDONLY) {
-		(void)err_set(err, ERR_USAGE, 0, "log to fd:%d: it is not open for writing", fd);
-		return NULL;
-	}
-	if (s->n_log_fds == FEED_FDS_MAX) {
-		(void)err_set(err, ERR_USAGE, 0, "log to more than %u descriptors", FEED_FDS_MAX);
-		return NULL;
-	}
-	log = arena_fmt(&s->arena, "fd:%zu", s->n_log_fds);
-	if (log)
-		s->log_fds[s->n_log_fds++] = fd;
-	else
-		(void)no_memory(err);
-	return log;
-}
-
-/* Where the lines go is looked at here, where the caller hears what is wrong with it. */
-static int resolve_logs(struct start *s, struct dyno_err *err)
-{
-	struct dyno_run_opts *o = &s->opts.dyno;
-	const char **logs = arena_calloc(&s->arena, o->n_logs + 1, sizeof(const char *));
-
-	if (!logs)
-		return no_memory(err);
-	if (o->n_logs > LOGURL_MAX)
-		return err_set(err, ERR_USAGE, 0, "log to more than %u places", LOGURL_MAX);
-	for (size_t i = 0; i < o->n_logs; i++) {
-		struct logurl url;
-		const int r = logurl_parse(o->logs[i], &s->arena, &url, err);
-
-		if (r < 0)
-			return r;
-		logs[i] = o->logs[i];
-		if (url.kind == LOGURL_FD)
-			logs[i] = hand_on(s, url.fd, err);
-		else if (url.kind == LOGURL_FILE || url.kind == LOGURL_JSON)
-			logs[i] = whole_path(s, o->logs[i], &url, err);
-		if (!logs[i])
-			return err->num > 0 ? -err->num : -EINVAL;
-	}
-	o->logs = logs;
-	return 0;
-}
-
-/* A monitor has them by numbers of its own. */
-static int resolve_sockets(struct start *s, struct dyno_err *err)
-{
-	return listenfds_words(&s->app.sockets, MONITOR_FD_SOCKETS, &s->arena,
-			       &s->opts.dyno.listen_fds, err);
-}
-
-static int check_log(const struct dyno_run_opts *o, struct dyno_err *err)
-{
-	if (o->log_policy && !str_eq(o->log_policy, LOG_POLICY_BLOCK) &&
-	    !str_eq(o->log_policy, LOG_POLICY_DROP)) {
-		(void)err_set(err, ERR_USAGE, 0, "no log policy \"%s\"", o->log_policy);
-		err_hint(err, LOG_POLICY_DROP ", or " LOG_POLICY_BLOCK);
-		return -EINVAL;
-	}
-	if (o->log_keep_bytes == 0 || o->log_keep_bytes >= SINK_KEEP_MIN_BYTES)
-		return 0;
-	(void)err_set(err, ERR_USAGE, 0, "keep %llu bytes of a log",
-		      (unsigned long long)o->log_keep_bytes);
-	err_hint(err, "1M is the least");
-	return -EINVAL;
-}
-
-static int find(struct start *s, struct dyno_err *err)
-{
-	struct app *app = &s->app;
-	int r = check_log(&s->opts.dyno, err);
-
-	if (r == 0)
-		r = resolve_logs(s, err);
-	if (r < 0)
-		return r;
-	r = app_find_slug(app, err);
-	if (r == 0)
-		r = slug_read(&app->entry, !s->opts.dyno.argv_mode, &app->arena, &app->slug, err);
-	if (r == 0)
-		r = app_find_name(app, err);
-	if (r == 0)
-		r = resolve_env(s, err);
-	if (r == 0)
-		r = resolve_slug(s, err);
-	/* Files of sizes may change, and a monitor has no HOME to find the caller's. */
-	if (r == 0 && app->size_line)
-		s->opts.dyno.size = app->size_line;
-	if (r == 0)
-		r = mountset_words(&app->mounts, &s->arena, &s->opts.dyno.mounts,
-				   &s->opts.dyno.n_mounts, err);
-	if (r == 0)
-		r = resolve_policy(s, err);
-	if (r == 0)
-		r = resolve_sockets(s, err);
-	if (r < 0)
-		return r;
-	s->opts.dyno.app = app->name;
-	return store_helper_find(s->host->libexec_dir, MONITOR_PROGRAM, s->helper,
-				 sizeof(s->helper), err);
 }
 
 /* ---- the formation --------------------------------------------------------------------------- */
@@ -300,7 +49,7 @@ static int default_scale(struct start *s, struct dyno_err *err)
 	size_t i;
 
 	if (!scale)
-		return no_memory(err);
+		return start_no_memory(err);
 	for (i = 0; i < types->n; i++)
 		if (!str_eq(types->items[i].name, PROC_TYPE_RELEASE))
 			scale[n++] = (struct dyno_scale){types->items[i].name, 1};
@@ -345,72 +94,6 @@ static int check_scale(struct start *s, struct dyno_err *err)
 	return 0;
 }
 
-/* ---- published ports ------------------------------------------------------------------------- */
-
-static bool is_asked_for(const struct start *s, const char *type)
-{
-	for (size_t i = 0; i < s->opts.n_scale; i++)
-		if (s->opts.scale[i].count > 0 && str_eq(s->opts.scale[i].type, type))
-			return true;
-	return false;
-}
-
-/* Its forwarder is kept until the dyno's monitors have come to it. */
-static int publish_one(struct start *s, const char *word, const char **ret, struct dyno_err *err)
-{
-	const struct publish_ask ask = {
-		.run_fd = s->app.run_fd,
-		.libexec_dir = s->host->libexec_dir,
-		.app = s->app.name,
-		.hold_ms = s->opts.dyno.hold_ms,
-	};
-	const struct proc_type *type;
-	char where[PUBLISH_TEXT_BYTES];
-	struct publish p;
-	int r = publish_parse(word, &p, err);
-
-	/* The first free port is a wish; one by number is an order that must mean something. */
-	if (r == 0 && !p.search)
-		r = proc_types_require(&s->app.slug.types, p.type, &type, err);
-	if (r < 0 || !is_asked_for(s, p.type))
-		return r;
-	if (s->n_keepers == PUBLISH_MAX)
-		return err_set(err, ERR_USAGE, E2BIG, "publish more than %u ports", PUBLISH_MAX);
-	r = publish_open(&ask, &p, &s->keepers[s->n_keepers], err);
-	if (r < 0)
-		return r;
-	s->n_keepers++;
-	*ret = arena_fmt(&s->arena, "%s=%s", publish_where(&p, where), p.type);
-	return *ret ? 0 : no_memory(err);
-}
-
-/* Every monitor is told of the port that was found, not of the search. */
-static int publish_all(struct start *s, struct dyno_err *err)
-{
-	struct dyno_run_opts *o = &s->opts.dyno;
-	const char **words;
-	int r = 0;
-
-	if (o->n_publish == 0)
-		return 0;
-	words = arena_calloc(&s->arena, o->n_publish, sizeof(*words));
-	if (!words)
-		return no_memory(err);
-	for (size_t i = 0; r == 0 && i < o->n_publish; i++) {
-		words[i] = o->publish[i];
-		if (!publish_is_off(words[i]))
-			r = publish_one(s, words[i], &words[i], err);
-	}
-	o->publish = words;
-	return r;
-}
-
-static void end_keepers(struct start *s)
-{
-	while (s->n_keepers > 0)
-		close_fdp(&s->keepers[--s->n_keepers]);
-}
-
 /* ---- one dyno -------------------------------------------------------------------------------- */
 
 /* Of a formation of several types web alone has them: the others would hold open what they never
@@ -436,7 +119,7 @@ static int write_order(struct start *s, const struct state *place, const char *t
 		order.dyno.n_listen_fds = 0;
 	dynospec_format(&order, &b);
 	if (sbuf_ok(&b) < 0)
-		return no_memory(err);
+		return start_no_memory(err);
 	r = place_write(place->dir_fd, PLACE_SPEC, b.data, b.len);
 	return r < 0 ? err_set(err, ERR_RUN_DIR, -r, "write what %s is to do", place->dyno) : 0;
 }
@@ -515,7 +198,7 @@ static int pend(struct start *s, const char *dyno, int *report_fd, struct dyno_e
 	struct pending *p = arena_alloc(&s->arena, sizeof(*p));
 
 	if (!p)
-		return no_memory(err);
+		return start_no_memory(err);
 	str_fmt(p->dyno, sizeof(p->dyno), "%s", dyno);
 	p->report_fd = take_fd(report_fd);
 	*s->last = p;
@@ -562,7 +245,7 @@ static int start_named(struct start *s, const char *type, const char *dyno, stru
 	if (r == 0)
 		r = state_claim(s->app.run_fd, s->app.name, dyno, &place, &remains, err);
 	if (r == -EEXIST) {
-		tell(s, dyno, DYNO_THERE);
+		start_tell(s, dyno, DYNO_THERE);
 		return 0;
 	}
 	return r < 0 ? r : start_in(s, &place, type, remains, err);
@@ -632,7 +315,7 @@ static int hear(struct start *s, struct pending *p, struct dyno_err *err)
 		return err->num > 0 ? -err->num : -EINVAL;
 	}
 	s->started++;
-	tell(s, p->dyno, DYNO_STARTED);
+	start_tell(s, p->dyno, DYNO_STARTED);
 	return 0;
 }
 
@@ -651,77 +334,6 @@ static int hear_all(struct start *s, int r, struct dyno_err *err)
 	return r;
 }
 
-/* ---- scaling down ---------------------------------------------------------------------------- */
-
-struct beyond {
-	struct start *s;
-	const struct dyno_scale *want;
-	struct arena arena;
-	const char **names;
-	size_t n;
-	size_t cap;
-};
-
-static unsigned int number_of(const char *dyno, const char *type)
-{
-	const char *rest = str_starts(dyno, type);
-	uint32_t n;
-
-	if (!rest || rest[0] != '.' || num_parse_u32(rest + 1, UINT32_MAX, &n) < 0)
-		return 0;
-	return n;
-}
-
-static int note_beyond(void *data, const struct dyno_info *info)
-{
-	struct beyond *b = data;
-	const char **names;
-
-	if (!info->live || info->oneoff || !str_eq(info->type, b->want->type) ||
-	    number_of(info->name, b->want->type) <= b->want->count)
-		return 0;
-	if (b->n == b->cap) {
-		names = arena_calloc(&b->arena, 2 * b->cap + 16, sizeof(*names));
-		if (!names)
-			return -ENOMEM;
-		if (b->n > 0)
-			memcpy(names, b->names, b->n * sizeof(*names));
-		b->names = names;
-		b->cap = 2 * b->cap + 16;
-	}
-	b->names[b->n] = arena_strdup(&b->arena, info->name);
-	return b->names[b->n++] ? 0 : -ENOMEM;
-}
-
-static int stop_one(struct start *s, const char *name, struct dyno_err *err)
-{
-	struct dyno *dyno;
-	int r = dyno_open(s->host, s->app.name, name, &dyno, err);
-
-	if (r < 0)
-		return err->kind == ERR_NOT_FOUND ? 0 : r; /* gone meanwhile */
-	r = dyno_stop(dyno, 0, err);
-	dyno_close(dyno);
-	if (r == 0)
-		tell(s, name, DYNO_STOPPED);
-	return r;
-}
-
-/* Source: contract 6.13: the highest numbers first; dyno_each() tells them in their order. */
-static int stop_beyond(struct start *s, const struct dyno_scale *want, struct dyno_err *err)
-{
-	struct beyond b = {.s = s, .want = want};
-	char pattern[2 * STATE_NAME_BYTES];
-	int r;
-
-	str_fmt(pattern, sizeof(pattern), "%s/%s", s->app.name, want->type);
-	r = dyno_each(s->host, pattern, 0, note_beyond, &b, err);
-	while (r >= 0 && b.n > 0)
-		r = stop_one(s, b.names[--b.n], err);
-	arena_done(&b.arena);
-	return r < 0 ? r : 0;
-}
-
 /* ---- the two calls --------------------------------------------------------------------------- */
 
 static int start_all(struct start *s, struct dyno_err *err)
@@ -736,11 +348,11 @@ static int start_all(struct start *s, struct dyno_err *err)
 	if (r == 0)
 		r = check_scale(s, err);
 	if (r == 0)
-		r = publish_all(s, err);
+		r = start_publish(s, err);
 	for (i = 0; r == 0 && i < s->opts.n_scale; i++)
 		r = start_type(s, &s->opts.scale[i], err);
 	for (i = 0; r == 0 && s->opts.exact && i < s->opts.n_scale; i++)
-		r = stop_beyond(s, &s->opts.scale[i], err);
+		r = start_stop_beyond(s, &s->opts.scale[i], err);
 	return r;
 }
 
@@ -762,12 +374,12 @@ static int start(struct dyno_host *host, const struct dyno_start_opts *opts, con
 	}
 	app_init(&s.app, host, &s.opts.dyno);
 	if (r == 0)
-		r = find(&s, err);
+		r = start_find(&s, err);
 	if (r == 0) {
 		r = start_all(&s, err);
 		r = hear_all(&s, r, err);
 	}
-	end_keepers(&s);
+	start_end_keepers(&s);
 	app_done(&s.app);
 	arena_done(&s.arena);
 	(void)umask(mask);
@@ -790,7 +402,7 @@ static int forget_fds(struct dyno_run_opts *o, struct arena *arena, struct dyno_
 	size_t n = 0;
 
 	if (!logs)
-		return no_memory(err);
+		return start_no_memory(err);
 	for (size_t i = 0; i < o->n_logs; i++)
 		if (!str_starts(o->logs[i], "fd:"))
 			logs[n++] = o->logs[i];

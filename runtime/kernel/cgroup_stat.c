@@ -3,10 +3,8 @@
  * cgroup_stat.c - reads the counters of a leaf, see cgroup_stat.h.
  *
  * Theory of operation: each part (CPU, memory, ...) is read into a copy that counts only once all
- * its texts were there and whole, so that a part is told completely or not at all.  A text is
- * lines of "WORD NUMBER" (memory.stat), one number alone (pids.current), or lines of
- * "WORD KEY=NUMBER ..." (io.stat, *.pressure); words that are not known are passed over, as the
- * kernel adds new ones.
+ * its texts were there and whole, so that a part is told completely or not at all.  Which files make
+ * a part, and which of their words count, stands here; how texts are read, in cgroup_text.h.
  */
 #include "kernel/cgroup_stat.h"
 
@@ -18,59 +16,46 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "kernel/cgroup_priv.h"
+#include "kernel/cgroup_text.h"
 
 /* Longest text. Source: memory.stat of 6.18 is 2.3 KB; io.stat has up to 150 bytes a device: a
  * hundred devices. What is longer is not told rather than told in part. */
 #define TEXT_BYTES ((size_t)16 << 10)
 
 /* Nanoseconds in a microsecond. */
-#define NSEC 1000U
-
-/**
- * struct key - one number of a text.
- * @word: what stands before it
- * @at: offset of its field in struct cgroup_stat, added to (so that parts of a sum may share one)
- * @divisor: of the number, to have the unit of the field; 0: 1
- * @needed: without it the text is not what it should be
- */
-struct key {
-	const char *word;
-	size_t at;
-	unsigned int divisor;
-	bool needed;
-};
+#define NSEC	    1000U
 
 #define FIELD(name) offsetof(struct cgroup_stat, name)
 
-static const struct key cpu_v2[] = {
+static const struct cgroup_key cpu_v2[] = {
 	{"usage_usec", FIELD(cpu_usec), 0, true},
 	{"user_usec", FIELD(user_usec), 0, true},
 	{"system_usec", FIELD(system_usec), 0, true},
 };
 
-static const struct key throttle_v2[] = {
+static const struct cgroup_key throttle_v2[] = {
 	{"nr_periods", FIELD(cpu_periods), 0, true},
 	{"nr_throttled", FIELD(cpu_throttled), 0, true},
 	{"throttled_usec", FIELD(cpu_throttled_usec), 0, true},
 };
 
-static const struct key throttle_v1[] = {
+static const struct cgroup_key throttle_v1[] = {
 	{"nr_periods", FIELD(cpu_periods), 0, true},
 	{"nr_throttled", FIELD(cpu_throttled), 0, true},
 	{"throttled_time", FIELD(cpu_throttled_usec), NSEC, true},
 };
 
 /* The "file" of v2 and the "cache" of v1 hold shmem too, which is taken out afterwards. */
-static const struct key memory_v2[] = {
+static const struct cgroup_key memory_v2[] = {
 	{"anon", FIELD(anon_bytes), 0, true},
 	{"file", FIELD(file_bytes), 0, true},
 	{"shmem", FIELD(shmem_bytes), 0, true},
 };
 
 /* Linux 5.18 has the sum, older ones its parts. Source: cgroup-v2.rst, memory.stat. */
-static const struct key kernel_v2[] = {{"kernel", FIELD(kernel_bytes), 0, true}};
+static const struct cgroup_key kernel_v2[] = {{"kernel", FIELD(kernel_bytes), 0, true}};
 
-static const struct key kernel_parts_v2[] = {
+static const struct cgroup_key kernel_parts_v2[] = {
 	{"kernel_stack", FIELD(kernel_bytes), 0, true},
 	{"pagetables", FIELD(kernel_bytes), 0, false},
 	{"percpu", FIELD(kernel_bytes), 0, false},
@@ -78,184 +63,29 @@ static const struct key kernel_parts_v2[] = {
 };
 
 /* The sums with groups below it, of which a tool in the dyno may have made some. */
-static const struct key memory_v1[] = {
+static const struct cgroup_key memory_v1[] = {
 	{"total_rss", FIELD(anon_bytes), 0, true},    {"total_cache", FIELD(file_bytes), 0, true},
 	{"total_shmem", FIELD(shmem_bytes), 0, true}, {"total_pgpgin", FIELD(pgpgin), 0, false},
 	{"total_pgpgout", FIELD(pgpgout), 0, false},
 };
 
-static const struct key swap_v1[] = {{"total_swap", FIELD(swap_bytes), 0, true}};
+static const struct cgroup_key swap_v1[] = {{"total_swap", FIELD(swap_bytes), 0, true}};
 
-static const struct key oom_v2[] = {
+static const struct cgroup_key oom_v2[] = {
 	{"oom", FIELD(ooms), 0, true},
 	{"oom_kill", FIELD(oom_kills), 0, true},
 };
 
-static const struct key oom_v1[] = {{"oom_kill", FIELD(oom_kills), 0, true}};
+static const struct cgroup_key oom_v1[] = {{"oom_kill", FIELD(oom_kills), 0, true}};
 
-static const struct key pids_denied[] = {{"max", FIELD(pids_denied), 0, true}};
+static const struct cgroup_key pids_denied[] = {{"max", FIELD(pids_denied), 0, true}};
 
-static const struct key io_v2[] = {
+static const struct cgroup_key io_v2[] = {
 	{"rbytes", FIELD(io_read_bytes), 0, false},
 	{"wbytes", FIELD(io_write_bytes), 0, false},
 	{"rios", FIELD(io_reads), 0, false},
 	{"wios", FIELD(io_writes), 0, false},
 };
-
-/* ---- texts ----------------------------------------------------------------------------------- */
-
-static void add_to(struct cgroup_stat *stat, size_t at, uint64_t n)
-{
-	uint64_t old;
-
-	memcpy(&old, (char *)stat + at, sizeof(old));
-	n = n > UINT64_MAX - old ? UINT64_MAX : old + n;
-	memcpy((char *)stat + at, &n, sizeof(n));
-}
-
-/* The key named @word, counted into @stat. Return: its bit, 0 where it is not asked for, -EINVAL. */
-static int take_number(const char *word, const char *number, const struct key *keys, size_t n,
-		       struct cgroup_stat *stat)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint64_t value;
-
-		if (!str_eq(word, keys[i].word))
-			continue;
-		if (!number || num_parse_u64(number, UINT64_MAX, &value) < 0)
-			return -EINVAL;
-		add_to(stat, keys[i].at, keys[i].divisor ? value / keys[i].divisor : value);
-		return (int)(1U << i);
-	}
-	return 0;
-}
-
-/* Longest line of "WORD NUMBER". Source: workingset_refault_anon and 20 digits are 44. */
-#define LINE_BYTES 96
-
-/* Lines of "WORD NUMBER". Return: 0, -EINVAL. */
-static int parse_lines(const char *text, const struct key *keys, size_t n, struct cgroup_stat *stat)
-{
-	unsigned int found = 0;
-
-	while (*text != '\0') {
-		size_t len = strcspn(text, "\n");
-		char copy[LINE_BYTES], *line = copy;
-		const char *word;
-		int r;
-
-		/* A line that is longer is cut and then of another word, or no number. */
-		(void)str_fmt(copy, sizeof(copy), "%.*s", (int)MIN_OF(len, sizeof(copy)), text);
-		text += len + (text[len] == '\n');
-		word = strsep(&line, " ");
-		r = take_number(word, line, keys, n, stat);
-		if (r < 0)
-			return r;
-		found |= (unsigned int)r;
-	}
-	for (size_t i = 0; i < n; i++)
-		if (keys[i].needed && (found & (1U << i)) == 0)
-			return -EINVAL;
-	return 0;
-}
-
-/* The words "KEY=NUMBER" of io.stat behind the device. Return: 0, -EINVAL. */
-static int parse_io(char *text, struct cgroup_stat *stat)
-{
-	char *line;
-
-	while ((line = strsep(&text, "\n"))) {
-		char *word = strsep(&line, " ");
-
-		while ((word = strsep(&line, " "))) {
-			const char *key = strsep(&word, "=");
-
-			if (take_number(key, word, io_v2, ARRAY_SIZE(io_v2), stat) < 0)
-				return -EINVAL;
-		}
-	}
-	return 0;
-}
-
-/* Lines of "254:0 Read 4096"; one of all devices together, "Total 4096", ends them.
- * Return: 0, -EINVAL. */
-static int parse_io_v1(char *text, size_t reads_at, size_t writes_at, struct cgroup_stat *stat)
-{
-	char *line;
-
-	while ((line = strsep(&text, "\n"))) {
-		const char *device = strsep(&line, " ");
-		const char *what;
-		uint64_t n;
-
-		if (str_eq(device, "Total"))
-			return 0;
-		what = strsep(&line, " ");
-		if (!what || !line || num_parse_u64(line, UINT64_MAX, &n) < 0)
-			return -EINVAL;
-		if (str_eq(what, "Read"))
-			add_to(stat, reads_at, n);
-		else if (str_eq(what, "Write"))
-			add_to(stat, writes_at, n);
-	}
-	return -EINVAL;
-}
-
-/* "12.34" as 1234. Source: psi.rst: always two decimals. */
-static int parse_hundredths(char *text, uint32_t *ret)
-{
-	const char *whole = strsep(&text, ".");
-	uint32_t a, b;
-
-	if (!text || strlen(text) != 2 || num_parse_u32(whole, UINT32_MAX / 100 - 1, &a) < 0 ||
-	    num_parse_u32(text, 99, &b) < 0)
-		return -EINVAL;
-	*ret = a * 100 + b;
-	return 0;
-}
-
-/* One line of a pressure file behind its first word. Return: 0, -EINVAL. */
-static int parse_psi_line(char *line, uint32_t *ret_avg10, uint64_t *ret_usec)
-{
-	bool avg = false, total = false;
-	char *word;
-
-	while ((word = strsep(&line, " "))) {
-		const char *key = strsep(&word, "=");
-
-		if (str_eq(key, "avg10"))
-			avg = word && parse_hundredths(word, ret_avg10) == 0;
-		else if (str_eq(key, "total"))
-			total = word && num_parse_u64(word, UINT64_MAX, ret_usec) == 0;
-	}
-	return avg && total ? 0 : -EINVAL;
-}
-
-/* Return: 0, -EINVAL. "full" is missing for cpu before 5.13. */
-static int parse_psi(char *text, struct cgroup_psi *ret)
-{
-	struct cgroup_psi psi = {0};
-	bool some = false;
-	char *line;
-
-	while ((line = strsep(&text, "\n"))) {
-		const char *word = strsep(&line, " ");
-		int r = 0;
-
-		if (str_eq(word, "some")) {
-			r = parse_psi_line(line, &psi.some_avg10, &psi.some_usec);
-			some = true;
-		} else if (str_eq(word, "full")) {
-			r = parse_psi_line(line, &psi.full_avg10, &psi.full_usec);
-		}
-		if (r < 0)
-			return r;
-	}
-	if (!some)
-		return -EINVAL;
-	*ret = psi;
-	return 0;
-}
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
@@ -286,11 +116,11 @@ static int read_text(struct reader *r, enum cgroup_tree tree, const char *file)
 }
 
 static int read_keys(struct reader *r, enum cgroup_tree tree, const char *file,
-		     const struct key *keys, size_t n, struct cgroup_stat *stat)
+		     const struct cgroup_key *keys, size_t n, struct cgroup_stat *stat)
 {
 	int e = read_text(r, tree, file);
 
-	return e < 0 ? e : parse_lines(r->text, keys, n, stat);
+	return e < 0 ? e : cgroup_text_lines(r->text, keys, n, stat);
 }
 
 /* One number alone, added to the field at @at. */
@@ -306,7 +136,7 @@ static int read_number(struct reader *r, enum cgroup_tree tree, const char *file
 	e = num_parse_u64(strsep(&rest, "\n"), UINT64_MAX, &n);
 	if (e < 0)
 		return e;
-	add_to(stat, at, n / divisor);
+	cgroup_stat_add(stat, at, n / divisor);
 	return 0;
 }
 
@@ -360,9 +190,9 @@ static void take_kernel_v2(const struct reader *r, struct cgroup_stat *stat)
 {
 	struct cgroup_stat sum = {0}, parts = {0};
 
-	if (parse_lines(r->text, KEYS(kernel_v2), &sum) == 0)
+	if (cgroup_text_lines(r->text, KEYS(kernel_v2), &sum) == 0)
 		stat->kernel_bytes = sum.kernel_bytes;
-	else if (parse_lines(r->text, KEYS(kernel_parts_v2), &parts) == 0)
+	else if (cgroup_text_lines(r->text, KEYS(kernel_parts_v2), &parts) == 0)
 		stat->kernel_bytes = parts.kernel_bytes;
 }
 
@@ -388,7 +218,7 @@ static int part_memory_v1(struct reader *r, struct cgroup_stat *stat)
 	if (e < 0)
 		return e;
 	/* Booted with swapaccount=0 there is no such line. */
-	if (parse_lines(r->text, KEYS(swap_v1), stat) == 0)
+	if (cgroup_text_lines(r->text, KEYS(swap_v1), stat) == 0)
 		stat->has |= CGROUP_STAT_SWAP;
 	/* Not counted apart where booted with cgroup.memory=nokmem. */
 	(void)read_number(r, tree, "memory.kmem.usage_in_bytes", FIELD(kernel_bytes), 1, stat);
@@ -450,7 +280,7 @@ static int read_io_v1(struct reader *r, const char *file, size_t reads_at, size_
 {
 	int e = read_text(r, home(r, CGROUP_TREE_IO), file);
 
-	return e < 0 ? e : parse_io_v1(r->text, reads_at, writes_at, stat);
+	return e < 0 ? e : cgroup_text_io_v1(r->text, reads_at, writes_at, stat);
 }
 
 static int part_io(struct reader *r, struct cgroup_stat *stat)
@@ -459,7 +289,7 @@ static int part_io(struct reader *r, struct cgroup_stat *stat)
 
 	if (r->v2) {
 		e = read_text(r, CGROUP_TREE_UNIFIED, "io.stat");
-		return e < 0 ? e : parse_io(r->text, stat);
+		return e < 0 ? e : cgroup_text_io(r->text, KEYS(io_v2), stat);
 	}
 	if ((r->host->controllers & CGROUP_HAS_IO) == 0)
 		return -EOPNOTSUPP;
@@ -485,7 +315,7 @@ static int part_psi(struct reader *r, struct cgroup_stat *stat)
 		int e = read_text(r, CGROUP_TREE_UNIFIED, files[i].file);
 
 		if (e == 0)
-			e = parse_psi(r->text, files[i].to);
+			e = cgroup_text_psi(r->text, files[i].to);
 		if (e < 0)
 			return e;
 	}
