@@ -101,6 +101,52 @@ void probe_cgroup_pids(const struct probe_ctx *ctx, struct probe_result *ret)
 	probe_controller(CGROUP_HAS_PIDS, "limit of processes", cgroup_pids_above, ret);
 }
 
+/* A controller that only those dynos join whose limits need it. */
+static void probe_extra(unsigned int has, const char *what, enum dyno_verdict verdict,
+			const char *without, struct probe_result *ret)
+{
+	struct cgroup_host host;
+	bool is_there, v2;
+
+	if (cgroup_host_open_with(CGROUP_ROOT, has, &host, NULL) < 0 || host.kind == CGROUP_NONE) {
+		probe_say(ret, verdict, "%s", without);
+		probe_fix(ret, "see cgroup");
+		return;
+	}
+	is_there = host.controllers & has;
+	v2 = host.kind == CGROUP_V2;
+	cgroup_host_done(&host);
+	if (is_there) {
+		probe_say(ret, DYNO_OK, "%s", what);
+		return;
+	}
+	probe_say(ret, verdict, "%s", without);
+	if (v2 && geteuid() != 0)
+		probe_fix(ret, "as root: systemctl edit user@.service, [Service] "
+			       "Delegate=cpu cpuset io memory pids");
+	else if (v2)
+		probe_fix(ret, "look for cgroup_disable= on the kernel command line");
+	else
+		probe_fix(ret, "mount -t cgroup -o %s cgroup " CGROUP_ROOT "/%s",
+			  has == CGROUP_HAS_IO ? "blkio" : "cpuset",
+			  has == CGROUP_HAS_IO ? "blkio" : "cpuset");
+}
+
+void probe_cgroup_io(const struct probe_ctx *ctx, struct probe_result *ret)
+{
+	(void)ctx;
+	probe_extra(CGROUP_HAS_IO, "share and bandwidth of disks can be set", DYNO_WARN,
+		    "no share or bandwidth of disks: --io-weight and --io-max limit nothing", ret);
+}
+
+void probe_cgroup_cpuset(const struct probe_ctx *ctx, struct probe_result *ret)
+{
+	(void)ctx;
+	probe_extra(CGROUP_HAS_CPUSET, "a set of CPUs holds", DYNO_FALLBACK,
+		    "no controller of CPU sets: --cpuset is an affinity, which an app can change",
+		    ret);
+}
+
 /*
  * Whether our directory of a tree has a file; groups below it have the same.
  * Return: 1, 0, or -ENOENT with the result set where there are no groups at all.

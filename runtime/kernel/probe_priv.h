@@ -32,6 +32,8 @@
 	PROBE("cgroup-memory", probe_cgroup_memory)       \
 	PROBE("cgroup-cpu", probe_cgroup_cpu)             \
 	PROBE("cgroup-pids", probe_cgroup_pids)           \
+	PROBE("cgroup-io", probe_cgroup_io)               \
+	PROBE("cgroup-cpuset", probe_cgroup_cpuset)       \
 	PROBE("cgroup-swap", probe_cgroup_swap)           \
 	PROBE("cgroup-kill", probe_cgroup_kill)           \
 	PROBE("cgroup-oom-group", probe_cgroup_oom_group) \
