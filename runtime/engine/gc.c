@@ -95,6 +95,22 @@ static int collect_state(void *data, struct state *state)
 	return 0;
 }
 
+/* Return: 1: our groups may be in another place too; 0; -errno. */
+static int collect_leaves(struct gc *gc, unsigned int where, struct dyno_err *err)
+{
+	const unsigned int extra = CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS | where;
+	bool given;
+	int r;
+
+	/* Without control groups there is nothing to look for. */
+	if (cgroup_host_open_with(CGROUP_ROOT, extra, &gc->cgroups, NULL) < 0)
+		return 0;
+	given = gc->cgroups.given;
+	r = cgroup_each_leaf(&gc->cgroups, "", collect_leaf, gc);
+	cgroup_host_done(&gc->cgroups);
+	return r < 0 ? err_set(err, ERR_CGROUP, -r, "list the control groups") : given;
+}
+
 /* The orphans go first: a place that is gone must not be needed to find them again. */
 static int collect(struct gc *gc, struct dyno_err *err)
 {
@@ -104,13 +120,11 @@ static int collect(struct gc *gc, struct dyno_err *err)
 	r = state_collect_begin(gc->run_fd, &lock_fd, err);
 	if (r < 0)
 		return r;
-	if (cgroup_host_open_with(CGROUP_ROOT, CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS, &gc->cgroups,
-				  err) == 0) {
-		r = cgroup_each_leaf(&gc->cgroups, "", collect_leaf, gc);
-		cgroup_host_done(&gc->cgroups);
-		if (r < 0)
-			return err_set(err, ERR_CGROUP, -r, "list the control groups");
-	}
+	r = collect_leaves(gc, 0, err);
+	if (r > 0)
+		r = collect_leaves(gc, CGROUP_AT_ROOT, err);
+	if (r < 0)
+		return r;
 	r = scratch_each(gc->store, collect_scratch, gc);
 	if (r < 0)
 		return err_set(err, ERR_SCRATCH, -r, "list the scratch directories");

@@ -104,17 +104,26 @@ static void wait_init(const struct grave *g)
 	(void)poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, (int)(g->until_ms - now));
 }
 
+/* Return: whether our groups may be in another place too. What fails is met again by gc, which
+ * reports it. */
+static bool end_leaves(struct grave *g, unsigned int where)
+{
+	const unsigned int extra = CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS | where;
+	bool given;
+
+	if (cgroup_host_open_with(CGROUP_ROOT, extra, &g->cgroups, NULL) < 0)
+		return false;
+	given = g->cgroups.given;
+	(void)cgroup_each_leaf(&g->cgroups, "", end_leaf, g);
+	cgroup_host_done(&g->cgroups);
+	return given;
+}
+
 static void end_processes(struct grave *g)
 {
-	struct dyno_err ignored;
-
 	g->until_ms = clock_ms() + LOST_WAIT_MS;
-	/* What fails here is met again by gc, which reports it. */
-	if (cgroup_host_open_with(CGROUP_ROOT, CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS, &g->cgroups,
-				  &ignored) == 0) {
-		(void)cgroup_each_leaf(&g->cgroups, "", end_leaf, g);
-		cgroup_host_done(&g->cgroups);
-	}
+	if (end_leaves(g, 0))
+		(void)end_leaves(g, CGROUP_AT_ROOT); /* one that a launcher elsewhere has made */
 	wait_init(g);
 }
 

@@ -27,6 +27,7 @@
 #include "engine/monitor.h"
 #include "engine/place.h"
 #include "engine/start_internal.h"
+#include "kernel/cgroup.h"
 #include "model/dynospec.h"
 
 /* Dynos of one type. Source: contract 6.13 has 255 at most for an app */
@@ -376,6 +377,8 @@ static int start(struct dyno_host *host, const struct dyno_start_opts *opts, con
 	if (r == 0)
 		r = start_find(&s, err);
 	if (r == 0) {
+		/* Every monitor would find the others and this process in the group around them. */
+		cgroup_make_way(CGROUP_ROOT);
 		r = start_all(&s, err);
 		r = hear_all(&s, r, err);
 	}

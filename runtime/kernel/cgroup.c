@@ -99,6 +99,19 @@ static int read_proc(const char *path, size_t max_bytes, struct arena *arena, ch
 	return r < 0 ? err_set(err, ERR_CGROUP, -r, "read %s", path) : 0;
 }
 
+/* The caller's own group of v2, for root; unknown it stays "". */
+static void layout_read_own(struct cgroup_layout *layout)
+{
+	_cleanup_arena_ struct arena arena = {0};
+	struct cgroup_layout own;
+	char *self = NULL;
+	size_t len = 0;
+
+	if (read_proc("/proc/self/cgroup", SELF_MAX_BYTES, &arena, &self, &len, NULL) == 0 &&
+	    cgroup_layout_find("", 0, self, len, &own) == 0)
+		memcpy(layout->own, own.own, sizeof(layout->own));
+}
+
 static int layout_read(struct cgroup_layout *ret, struct dyno_err *err)
 {
 	_cleanup_arena_ struct arena arena = {0};
@@ -130,15 +143,25 @@ int cgroup_host_open_with(const char *root, unsigned int extra, struct cgroup_ho
 	struct cgroup_layout layout;
 	int r;
 
-	/* Only without root does it matter where the caller itself is. */
+	/* Where the caller itself is does not matter to root on v1. */
 	if (!is_root || !layout_usual(root, extra, &layout)) {
 		r = layout_read(&layout, err);
 		if (r < 0)
 			return r;
+	} else if (str_eq(layout.mount[CGROUP_TREE_UNIFIED], root)) {
+		layout_read_own(&layout);
 	}
 	layout.extra = extra;
 	cgroup_host_open_layout(&layout, is_root, ret);
 	return 0;
+}
+
+void cgroup_make_way(const char *root)
+{
+	struct cgroup_host host;
+
+	if (cgroup_host_open(root, &host, NULL) == 0)
+		cgroup_host_done(&host);
 }
 
 void cgroup_set_reason(struct cgroup_host *host, const char *fmt, ...)

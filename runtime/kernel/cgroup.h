@@ -4,7 +4,7 @@
  * make the leaf with its limits, put a process in, read what it did, kill, remove.
  *
  * Not here: which limits a size has (model/size.h), the cgroup namespace, what an OOM kill means
- * for the dyno.  Nothing is ever moved by process id: a process joins by itself (v1) or is born
+ * for the dyno.  No dyno's process is ever moved by its id: it joins by itself (v1) or is born
  * inside (v2), which is both exact and, on v1, four orders of magnitude cheaper.
  */
 #ifndef DYNO_CGROUP_H
@@ -62,13 +62,17 @@ enum cgroup_tree {
 
 /* Beside bits of CGROUP_HAS_EXTRA: only where our directory is there already. */
 #define CGROUP_AS_IT_IS (1U << 31)
+/* Beside CGROUP_AS_IT_IS: as root on v2, our directory at the root of the tree, even for a caller
+ * that has a group of its own. */
+#define CGROUP_AT_ROOT (1U << 30)
 
 /**
  * struct cgroup_layout - where the trees are, found by cgroup_layout_find() or by a test.
  * @mount: mount point of each tree, "" where there is none
  * @read_only: the mount is; known only of the usual places
  * @own: path of the calling process in each tree, relative to the mount point, starting with "/"
- * @extra: bits of CGROUP_HAS_EXTRA to use besides, and CGROUP_AS_IT_IS; set by whoever opens it
+ * @extra: bits of CGROUP_HAS_EXTRA to use besides, CGROUP_AS_IT_IS, CGROUP_AT_ROOT; set by whoever
+ *         opens it
  */
 struct cgroup_layout {
 	char mount[_CGROUP_TREE_MAX][128];
@@ -86,6 +90,7 @@ struct cgroup_layout {
  *        mounted together with
  * @extra: see struct cgroup_layout
  * @controllers: CGROUP_HAS_* that a leaf will have
+ * @given: as root, the directory is in a group that the service manager has given to the caller
  * @reason: why there is no limit, or which controllers are missing and where; "" when all is well
  * @fix: the command that mends it, "" where there is none
  */
@@ -95,6 +100,7 @@ struct cgroup_host {
 	enum cgroup_tree home[_CGROUP_TREE_MAX];
 	unsigned int extra;
 	unsigned int controllers;
+	bool given;
 	char reason[224];
 	char fix[160];
 };
@@ -171,9 +177,11 @@ int cgroup_layout_find(const char *mountinfo, size_t mountinfo_len, const char *
  * @root: CGROUP_ROOT, or the root of a fake tree in tests
  * @ret: cgroup_host_done() releases it
  *
- * As root the directory is at the root of each tree.  Without, it is in the caller's own group
- * where that is delegated and the caller is alone in it (it then moves itself to a leaf beside, as
- * v2 wants no processes in inner groups), else beside the caller's group where that is writable.
+ * As root the directory is at the root of each tree; on v2 in the caller's own group, or the one
+ * around, where that is marked as delegated, is root's, and has every controller that limits need.
+ * Without root it is in the caller's own group where that is writable, else beside it.  An own group
+ * is used only if nobody but the caller and its children is in it: these then move to a leaf of it,
+ * as v2 wants no processes in inner groups.
  * The usual mount points are tried first, by statfs; mountinfo is read only where nothing is there.
  * Return: 0 also where no limits can be set: @ret->kind is CGROUP_NONE then and ->reason says why;
  * -errno when /proc cannot be read (ERR_CGROUP).
@@ -183,10 +191,18 @@ int cgroup_host_open(const char *root, struct cgroup_host *ret, struct dyno_err 
 /**
  * cgroup_host_open_with() - the same with controllers that only some dynos use.
  * @extra: bits of CGROUP_HAS_EXTRA; what of them cannot be had is not in @ret->controllers.
- *         CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS: for those who look for leaves in all trees
+ *         CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS: for those who look for leaves in all trees; where
+ *         @ret->given tells it, they look once more with CGROUP_AT_ROOT
  */
 int cgroup_host_open_with(const char *root, unsigned int extra, struct cgroup_host *ret,
 			  struct dyno_err *err);
+
+/**
+ * cgroup_make_way() - leave a group of one's own for a leaf of it, where that is what opening it
+ * would do: before processes are started that open it themselves and could not leave for others.
+ * What cannot be had is theirs to tell.
+ */
+void cgroup_make_way(const char *root);
 
 /**
  * cgroup_host_open_layout() - the same on trees that are already known.

@@ -34,6 +34,16 @@ _printf_(2, 3) void cgroup_set_reason(struct cgroup_host *host, const char *fmt,
  */
 int cgroup_open_parent(int base_fd, bool root);
 
+/* Where a launcher moves itself, so that the group it was given may have groups with controllers. */
+#define CGROUP_LAUNCHER "dyno.launcher"
+
+/**
+ * cgroup_step_aside() - move the caller and its children out of a group into CGROUP_LAUNCHER below
+ * it, so that it holds no processes itself.
+ * Return: 0; -EBUSY: processes of others are in it, and nothing was moved; -errno.
+ */
+int cgroup_step_aside(int dir_fd);
+
 /** cgroup_open_v2() - where there is nothing but a v2 tree. Return: 0, or -errno with the reason in
  * @host. */
 int cgroup_open_v2(const struct cgroup_layout *layout, bool root, struct cgroup_host *host);

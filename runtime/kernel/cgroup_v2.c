@@ -7,15 +7,13 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/str.h"
 #include "kernel/cgroup_limit.h"
 #include "kernel/cgroup_priv.h"
-
-/* Where a launcher moves itself, so that its delegated group may have groups with controllers. */
-#define LAUNCHER_GROUP "dyno.launcher"
 
 /* Return: CGROUP_HAS_* of the words in a controllers file, 0 where there is none. */
 static unsigned int read_controllers(int dir_fd, const char *file)
@@ -105,13 +103,16 @@ static void explain_v2(struct cgroup_host *host, const char *where, int num, boo
 /* Where controllers are enabled anyway, io costs nothing more, and counts what disks do. */
 static unsigned int wanted_of(unsigned int extra)
 {
-	return CGROUP_HAS_ALL | (extra & CGROUP_AS_IT_IS ? 0 : CGROUP_HAS_IO | extra);
+	if (extra & CGROUP_AS_IT_IS)
+		return CGROUP_HAS_ALL;
+	return CGROUP_HAS_ALL | CGROUP_HAS_IO | (extra & CGROUP_HAS_EXTRA);
 }
 
 /* Whether our directory is as it was made by a start before, with what is wanted now. */
 static bool is_prepared(int parent_fd, bool root, unsigned int extra, struct cgroup_host *host)
 {
-	unsigned int want = CGROUP_HAS_ALL | (extra & CGROUP_AS_IT_IS ? 0 : extra);
+	const unsigned int asked = extra & CGROUP_AS_IT_IS ? 0 : extra & CGROUP_HAS_EXTRA;
+	const unsigned int want = CGROUP_HAS_ALL | asked;
 
 	if (parent_fd < 0)
 		return false;
@@ -156,28 +157,6 @@ int cgroup_prepare_v2(int base_fd, const char *where, bool root, struct cgroup_h
 	return 0;
 }
 
-/* Whether the caller is the only process of a group. */
-static bool alone_in(int dir_fd)
-{
-	char text[64], me[16];
-	_cleanup_close_ int fd = openat(dir_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1);
-
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	(void)str_fmt(me, sizeof(me), "%d\n", getpid());
-	return str_eq(text, me);
-}
-
-/* Leave an inner group for a leaf of it. Return: 0 or -errno. */
-static int step_aside(int dir_fd)
-{
-	if (mkdirat(dir_fd, LAUNCHER_GROUP, 0755) != 0 && errno != EEXIST)
-		return -errno;
-	return file_write_at(dir_fd, LAUNCHER_GROUP "/cgroup.procs", "0");
-}
-
 /* The last component of @path is cut off. Return: false when it is the root already. */
 static bool path_up(char *path)
 {
@@ -208,7 +187,7 @@ static int claim_own_group(int own_fd)
 {
 	if (faccessat(own_fd, ".", W_OK, AT_EACCESS) != 0)
 		return -errno;
-	return alone_in(own_fd) ? step_aside(own_fd) : -EBUSY;
+	return cgroup_step_aside(own_fd);
 }
 
 /* Without root: the caller's own group if it may be used, else the one around it. */
@@ -230,7 +209,7 @@ static int open_v2_delegated(const struct cgroup_layout *layout, struct cgroup_h
 	}
 
 	/* After stepping aside once, a launcher's children find themselves in its leaf. */
-	inside = str_ends(group, "/" LAUNCHER_GROUP);
+	inside = str_ends(group, "/" CGROUP_LAUNCHER);
 	r = inside ? -ENOTEMPTY : claim_own_group(own_fd);
 	if (r == 0)
 		return cgroup_prepare_v2(own_fd, own, false, host);
@@ -247,6 +226,72 @@ static int open_v2_delegated(const struct cgroup_layout *layout, struct cgroup_h
 	return r;
 }
 
+/*
+ * Whether the service manager has given a group away, by a mark that it sets for whoever is in it.
+ * Source: systemd's "Control Group APIs and Delegation": either attribute, with the value 1; the
+ * second since 251.  Whoever owns a group can mark it, so a user's is none for root to trust.
+ */
+static bool is_given(int fd, const char *where)
+{
+	static const char *const marks[] = {"trusted.delegate", "user.delegate"};
+	struct stat st;
+	char value[2];
+
+	if (fstat(fd, &st) != 0 || st.st_uid != geteuid())
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++)
+		if (getxattr(where, marks[i], value, sizeof(value)) == 1 && value[0] == '1')
+			return true;
+	return false;
+}
+
+/* Our directory in a group that was given away, if all that dynos need can be limited there: at the
+ * root of the tree it can. Return: 0 or -errno, with @host as it was. */
+static int prepare_given(int fd, const char *where, struct cgroup_host *host)
+{
+	struct cgroup_host given = *host;
+	int r = cgroup_prepare_v2(fd, where, true, &given);
+
+	if (r < 0)
+		return r;
+	if (CGROUP_HAS_ALL & ~given.controllers) {
+		close_fdp(&given.parent_fd[CGROUP_TREE_UNIFIED]);
+		(void)unlinkat(fd, CGROUP_PARENT, AT_REMOVEDIR); /* stays where it is in use */
+		return -ENOENT;
+	}
+	given.given = true;
+	*host = given;
+	return 0;
+}
+
+/*
+ * As root: the caller's own group where that was given to it and nobody else is in it, or the one
+ * around, of which the caller's is the launcher's leaf or one that the manager starts services in.
+ * Return: 0 or -errno, with @host as it was.
+ */
+static int open_v2_given(const struct cgroup_layout *layout, struct cgroup_host *host)
+{
+	char where[sizeof(layout->mount[0]) + sizeof(layout->own[0])];
+	char group[sizeof(layout->own[0])];
+	int r = -ENOENT;
+
+	(void)str_fmt(group, sizeof(group), "%s", layout->own[CGROUP_TREE_UNIFIED]);
+	/* What is outside of the caller's view, as "/../a" is, has no name here. */
+	if (group[0] == '\0' || str_starts(group, "/.."))
+		return r;
+	for (bool own = true; own || path_up(group); own = false) {
+		_cleanup_close_ int fd = open_group(layout, group, where, sizeof(where));
+
+		if (fd >= 0 && is_given(fd, where)) {
+			r = own ? cgroup_step_aside(fd) : 0;
+			return r < 0 ? r : prepare_given(fd, where, host);
+		}
+		if (!own)
+			break;
+	}
+	return r;
+}
+
 static int open_v2_root(const struct cgroup_layout *layout, struct cgroup_host *host)
 {
 	char where[sizeof(layout->mount[0]) + 2];
@@ -260,6 +305,12 @@ static int open_v2_root(const struct cgroup_layout *layout, struct cgroup_host *
 	if (layout->read_only[CGROUP_TREE_UNIFIED]) {
 		explain_v2(host, where, EROFS, true);
 		return -EROFS;
+	}
+	if (layout->extra & CGROUP_AT_ROOT) {
+		if (faccessat(fd, CGROUP_PARENT, F_OK, 0) != 0)
+			return -errno;
+	} else if (open_v2_given(layout, host) == 0) {
+		return 0;
 	}
 	return cgroup_prepare_v2(fd, where, true, host);
 }

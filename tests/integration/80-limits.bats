@@ -21,6 +21,7 @@ setup() {
 teardown() {
 	[ -z "${LIMITED:-}" ] || echo max >"$LIMITED"
 	supervise_teardown
+	[ -z "${UNIT:-}" ] || wait_for 10 remove_unit
 	lib_teardown
 }
 
@@ -164,6 +165,54 @@ standard-1x memory=1G'
 	doctor=$(dyno doctor --json | jq -c '.probes[] | select(.name == "cgroup-pids")')
 	assert_line "{\"name\":\"pids\",\"limit\":30000,\"group\":\"$parent\"}"
 	[[ $doctor == *"together: 30000, by $parent"* ]] || fail "doctor: $doctor"
+}
+
+remove_unit() {
+	local group
+	for group in "$UNIT"/dyno.launcher "$UNIT"/dyno/* "$UNIT"/dyno "$UNIT"; do
+		[ ! -d "$group" ] || rmdir "$group" || return 1
+	done
+}
+
+# in_unit: the leaf of worker.N's start is below the unit, with a process and the size's limit
+in_unit() {
+	local leaf
+	leaf=$UNIT/dyno/$(dyno inspect --json "worker.$1" | jq -r '.starts[0].control_group')
+	grep -q . "$leaf/cgroup.procs" || fail "worker.$1: nobody is in $leaf"
+	grep -qx 256 "$leaf/pids.max" || fail "worker.$1: $(cat "$leaf/pids.max")"
+}
+
+@test "a unit's group with Delegate=yes holds all dynos of a start, as root and as a user (T49)" {
+	[ -e /sys/fs/cgroup/cgroup.controllers ] || skip "control groups of version 1"
+	[ "$(id -u)" = 0 ] || skip "only root makes groups of a unit"
+	UNIT=/sys/fs/cgroup/dyno-test-$BASHPID
+	mkdir "$UNIT"
+	# as systemd does it: the mark, and the files that a user's manager is given
+	python3 -c 'import os, sys; os.setxattr(sys.argv[1], "trusted.delegate", b"1")' "$UNIT"
+	[ "$PROFILE" != rootless ] ||
+		chown "$USER_ID" "$UNIT" "$UNIT"/cgroup.{procs,subtree_control,threads}
+	# in the foreground, where a process that prints is there before the monitors are
+	(exec 3>&- && exec sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"' sh "$UNIT" \
+		"${user[@]}" "$DYNO" start "$APP" worker=2 >"$BATS_TEST_TMPDIR/lines" 2>&1) &
+	local pid=$! monitor
+	wait_for 30 is worker.1 up
+	wait_for 30 is worker.2 up
+	in_unit 1
+	in_unit 2
+	for monitor in "$pid" $(dyno inspect --json worker.1 worker.2 | jq -r '.. | .monitor_pid? // empty'); do
+		run cat "/proc/$monitor/cgroup"
+		assert_line "0::/${UNIT##*/}/dyno.launcher"
+	done
+	if grep -q 'not limited' "$BATS_TEST_TMPDIR/lines"; then
+		fail "$(cat "$BATS_TEST_TMPDIR/lines")"
+	fi
+	# whoever comes later from elsewhere changes nothing of it
+	dyno restart worker.1 >/dev/null
+	became 30 worker.1 up
+	in_unit 1
+	kill -TERM "$pid"
+	wait "$pid" || :
+	[ -z "$(ls -d "$UNIT"/dyno/*/ 2>/dev/null)" ] || fail "left: $(ls "$UNIT/dyno")"
 }
 
 @test "where limits cannot be set: warned once, refused with --require-limits (T49)" {

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -754,7 +755,8 @@ static void host_open__rootless_v2__own_group_or_the_one_around(void **state)
 	cgroup_host_open_layout(&fake->layout, false, &host);
 	assert_int_equal(host.kind, CGROUP_V2);
 	read_text(fake->fd, "v2/slice/a.scope/dyno.launcher/cgroup.procs", text, sizeof(text));
-	assert_string_equal(text, "0");
+	me[strcspn(me, "\n")] = '\0';
+	assert_string_equal(text, me);
 	assert_int_equal(fstatat(fake->fd, "v2/slice/a.scope/dyno", &want, 0), 0);
 	assert_int_equal(fstat(host.parent_fd[CGROUP_TREE_UNIFIED], &st), 0);
 	assert_true(st.st_ino == want.st_ino);
@@ -785,6 +787,195 @@ static void host_open__rootless_v2__own_group_or_the_one_around(void **state)
 	assert_int_equal(host.kind, CGROUP_NONE);
 	assert_non_null(strstr(host.reason, "holds processes itself"));
 	assert_non_null(strstr(host.fix, "Delegate=yes"));
+}
+
+static pid_t start_sleeper(void)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		while (pause() < 0)
+			;
+	return pid;
+}
+
+static void end_sleeper(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* What a launcher has started before, such as a process that prints, leaves with it. */
+static void step_aside__a_child__leaves_too_and_others_do_not(void **state)
+{
+	struct fake *fake = *state;
+	pid_t child = start_sleeper();
+	char both[64], text[64], want[16];
+
+	fake_dir(fake, "unit/dyno.launcher");
+	fake_file(fake, "unit/dyno.launcher/cgroup.procs", "");
+	(void)str_fmt(both, sizeof(both), "%d\n%d\n%d\n", getpid(), child, getppid());
+	fake_file(fake, "unit/cgroup.procs", both);
+	_cleanup_close_ int fd = openat(fake->fd, "unit", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(cgroup_step_aside(fd), -EBUSY);
+	read_text(fake->fd, "unit/dyno.launcher/cgroup.procs", text, sizeof(text));
+	assert_string_equal(text, "");
+
+	/* One after the other is written to the same file, of which a fake one keeps the longest. */
+	(void)str_fmt(both, sizeof(both), "%d\n%d\n", getpid(), child);
+	fake_file(fake, "unit/cgroup.procs", both);
+	assert_int_equal(cgroup_step_aside(fd), 0);
+	(void)str_fmt(want, sizeof(want), "%d", child);
+	read_text(fake->fd, "unit/dyno.launcher/cgroup.procs", text, sizeof(text));
+	assert_non_null(str_starts(text, want));
+
+	fake_file(fake, "unit/cgroup.procs", "");
+	assert_int_equal(cgroup_step_aside(fd), -EBUSY);
+	fake_file(fake, "unit/cgroup.procs", "0\n");
+	assert_int_equal(cgroup_step_aside(fd), -EBUSY);
+	end_sleeper(child);
+}
+
+/* Whether our directory of a host is the one at a path of the fake tree. */
+static bool is_at(const struct fake *fake, const struct cgroup_host *host, const char *path)
+{
+	struct stat want, st;
+
+	assert_int_equal(fstatat(fake->fd, path, &want, 0), 0);
+	assert_int_equal(fstat(host->parent_fd[CGROUP_TREE_UNIFIED], &st), 0);
+	return st.st_ino == want.st_ino;
+}
+
+/* Mark a group as systemd does. Return: false where the file system keeps no attributes. */
+static bool give(const struct fake *fake, const char *path, const char *value)
+{
+	char whole[128];
+
+	(void)str_fmt(whole, sizeof(whole), "%s/%s", fake->dir, path);
+	return setxattr(whole, "user.delegate", value, strlen(value), 0) == 0;
+}
+
+/* DESIGN 5: root uses the group of a unit that was given to it, and else the root of the tree. */
+static void host_open__root_in_a_given_group__leaves_beside_the_launcher(void **state)
+{
+	static const struct {
+		const char *own;
+		const char *at; /* NULL: the root */
+	} cases[] = {
+		{"/a.service", "v2/a.service/dyno"},
+		{"/a.service/dyno.launcher", "v2/a.service/dyno"},
+		{"/a.service/main", "v2/a.service/dyno"},
+		{"/a.service/main/deeper", NULL},
+		{"/b.service", NULL},
+		{"/", NULL},
+		{"", NULL},
+		{"/../a.service", NULL},
+		{"/gone.service", NULL},
+	};
+	struct fake *fake = *state;
+	char *own = fake->layout.own[CGROUP_TREE_UNIFIED];
+	struct cgroup_host host;
+	char me[16];
+
+	fake_v2(fake, "");
+	fake_v2(fake, "/a.service");
+	fake_dir(fake, "v2/a.service/main/deeper");
+	fake_dir(fake, "v2/b.service");
+	fake_dir(fake, "v2/a.service/dyno.launcher");
+	fake_file(fake, "v2/a.service/dyno.launcher/cgroup.procs", "");
+	(void)str_fmt(me, sizeof(me), "%d\n", getpid());
+	fake_file(fake, "v2/a.service/cgroup.procs", me);
+	if (!give(fake, "v2/a.service", "1"))
+		skip();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)str_fmt(own, sizeof(fake->layout.own[0]), "%s", cases[i].own);
+		cgroup_host_open_layout(&fake->layout, true, &host);
+		if (host.kind != CGROUP_V2 || host.given != (cases[i].at != NULL) ||
+		    !is_at(fake, &host, cases[i].at ? cases[i].at : "v2/dyno"))
+			fail_msg("case %zu: %s", i, cases[i].own);
+		cgroup_host_done(&host);
+	}
+
+	/* The way to what was made before it was so. */
+	(void)str_fmt(own, sizeof(fake->layout.own[0]), "/a.service");
+	fake->layout.extra = CGROUP_HAS_EXTRA | CGROUP_AS_IT_IS | CGROUP_AT_ROOT;
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_true(is_at(fake, &host, "v2/dyno") && !host.given);
+	cgroup_host_done(&host);
+	fake->layout.extra = 0;
+
+	/* With others in it, not marked so, or without all that dynos need: the root. */
+	fake_file(fake, "v2/a.service/cgroup.procs", "1\n");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_true(is_at(fake, &host, "v2/dyno"));
+	cgroup_host_done(&host);
+	fake_file(fake, "v2/a.service/cgroup.procs", me);
+	assert_true(give(fake, "v2/a.service", "0"));
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_true(is_at(fake, &host, "v2/dyno"));
+	cgroup_host_done(&host);
+	assert_true(give(fake, "v2/a.service", "1"));
+	fake_file(fake, "v2/a.service/dyno/cgroup.subtree_control", "cpu pids\n");
+	cgroup_host_open_layout(&fake->layout, true, &host);
+	assert_true(is_at(fake, &host, "v2/dyno") && host.reason[0] == '\0');
+	assert_int_equal(host.controllers & CGROUP_HAS_ALL, CGROUP_HAS_ALL);
+	cgroup_host_done(&host);
+}
+
+#define REAL_UNIT CGROUP_ROOT "/unified"
+
+/* In the group at @fd, with a child of its own. Return: 0: both have left for the leaf. */
+static int leave_with_child(int fd)
+{
+	char path[64], mine[512], childs[512];
+	pid_t child = fork();
+	int r;
+
+	if (child == 0)
+		while (pause() < 0)
+			;
+	r = child < 0 ? -1 : cgroup_step_aside(fd);
+	(void)str_fmt(path, sizeof(path), "/proc/%d/cgroup", child);
+	read_text(AT_FDCWD, "/proc/self/cgroup", mine, sizeof(mine));
+	read_text(AT_FDCWD, path, childs, sizeof(childs));
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+	if (r == 0 && (!strstr(mine, "/dyno.launcher\n") || !strstr(childs, "/dyno.launcher\n")))
+		r = -2;
+	return r;
+}
+
+/* The same in the kernel's own tree, which on a hybrid has no controllers. */
+static void step_aside__real_group__empty_afterwards(void **state)
+{
+	struct clone_args args = {.exit_signal = SIGCHLD, .flags = CLONE_INTO_CGROUP};
+	const char *root = access(REAL_UNIT "/cgroup.procs", W_OK) == 0 ? REAL_UNIT : CGROUP_ROOT;
+	char unit[96], leaf[128], text[64];
+	int status;
+	long pid;
+
+	(void)state;
+	(void)str_fmt(unit, sizeof(unit), "%s/dyno-test-%d", root, getpid());
+	if (geteuid() != 0 || mkdir(unit, 0755) != 0)
+		skip();
+	_cleanup_close_ int fd = open(unit, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	args.cgroup = (uint64_t)(unsigned int)fd;
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid == 0)
+		_exit(leave_with_child(fd) == 0 ? 0 : 1);
+	if (pid > 0)
+		assert_int_equal(waitpid((pid_t)pid, &status, 0), pid);
+	(void)str_fmt(leaf, sizeof(leaf), "%s/dyno.launcher", unit);
+	if (pid > 0 && faccessat(fd, "cgroup.procs", F_OK, 0) == 0) {
+		read_text(fd, "cgroup.procs", text, sizeof(text));
+		assert_string_equal(text, "");
+	}
+	(void)rmdir(leaf);
+	assert_int_equal(rmdir(unit), 0);
+	if (pid < 0)
+		skip(); /* a tree of version 1 is at the place */
+	assert_int_equal(status, 0);
 }
 
 struct names {
@@ -1149,6 +1340,9 @@ int main(void)
 		FAKE(leaf_limit__disks_on_v2__weight_and_rates),
 		FAKE(leaf_limit__disks_on_v1__a_file_for_each_rate),
 		FAKE(host_open__rootless_v2__own_group_or_the_one_around),
+		FAKE(step_aside__a_child__leaves_too_and_others_do_not),
+		cmocka_unit_test(step_aside__real_group__empty_afterwards),
+		FAKE(host_open__root_in_a_given_group__leaves_beside_the_launcher),
 		FAKE(each_leaf__suffix_and_two_trees__each_once),
 		FAKE(leaf_remove__groups_below__removed_too),
 		REAL(real_leaf__join_kill_remove__nothing_left),
