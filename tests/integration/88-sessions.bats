@@ -102,7 +102,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	finish 6
 	on_lost_terminal ready --on-hangup keep --hangup 50ms "$SHAPES" \
 		'trap "" HUP; echo ready; until grep -q R16 /tmp/told 2>/dev/null; do sleep 0.05; done; exit 7'
-	wait_for 20 grep -q R16 "$err"
+	wait_for 20 grep -q "Error R16" "$err" # the command's own words hold R16 too
 	name=$(dyno ps --json | jq -r '.[0].name')
 	run -0 dyno exec "$name" 'echo R16 >/tmp/told'
 	finish 7
