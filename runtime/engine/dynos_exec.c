@@ -44,10 +44,13 @@ static int add_variables(const struct dyno_exec_opts *opts, const struct launch_
 			 struct arena *arena, struct sbuf *b, struct dyno_err *err)
 {
 	struct env env = {.arena = arena};
+	bool shell = !opts->argv_mode;
 	int r = 0;
 
+	/* As of a one-off: only a shell that reads the profile keeps the size to itself. */
 	if (tty->wanted)
-		r = env_set_terminal(&env, getenv("TERM"), tty->columns, tty->rows, err);
+		r = env_set_terminal(&env, getenv("TERM"), shell ? tty->columns : 0,
+				     shell ? tty->rows : 0, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < opts->n_env; i++) {

@@ -67,6 +67,10 @@ static int add_terminal(struct generation *gen, struct env *env, struct dyno_err
 	ttywish_find(want, own, &gen->tty, &ws);
 	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
 }
+	/* A program that takes its size from there asks its terminal no more, which alone knows of
+	 * changes; the profile hides them from the programs of a shell. */
+	if (gen->tty.wanted && app->opts->argv_mode)
+		ws = (struct winsize){0};
 
 int gen_make_environment(struct generation *gen, struct dyno_err *err)
 {

@@ -165,6 +165,17 @@ static int split_words(const struct ctl_call *call, const char **words, struct d
 	return n;
 }
 
+/**
+ * struct exec_plan - one command.
+ * @argv, @envp: NULL-terminated
+ * @tty: a terminal for it
+ */
+struct exec_plan {
+	const char *const *argv;
+	const char *const *envp;
+	struct launch_tty tty;
+};
+
 static bool same_name(const char *a, const char *b)
 {
 	size_t len = strcspn(a, "=");
@@ -172,10 +183,18 @@ static bool same_name(const char *a, const char *b)
 	return strncmp(a, b, len) == 0 && b[len] == '=';
 }
 
-/* The dyno's variables, and those of the client in place of any of the same name. */
-static const char *const *environment(const char *const *envp, const char *const *own, size_t n_own,
-				      struct arena *arena)
+/* Of another terminal than the one that the command gets. */
+static bool is_other_size(const struct slot *slot, const struct exec_plan *plan, const char *var)
 {
+	return slot->gen.tty.wanted && plan->tty.wanted &&
+	       (str_starts(var, "COLUMNS=") || str_starts(var, "LINES="));
+}
+
+/* The dyno's variables, and those of the client in place of any of the same name. */
+static const char *const *environment(const struct slot *slot, const struct exec_plan *plan,
+				      const char *const *own, size_t n_own, struct arena *arena)
+{
+	const char *const *envp = slot->gen.envp;
 	const char **ret;
 	size_t n = 0;
 	size_t i;
@@ -186,7 +205,9 @@ static const char *const *environment(const char *const *envp, const char *const
 	ret = arena_calloc(arena, n + n_own + 1, sizeof(*ret));
 	if (!ret)
 		return NULL;
-	memcpy(ret, envp, n * sizeof(*ret));
+	for (i = n = 0; envp[i]; i++)
+		if (!is_other_size(slot, plan, envp[i]))
+			ret[n++] = envp[i];
 	for (i = 0; i < n_own; i++) {
 		for (j = 0; j < n && !same_name(own[i], ret[j]); j++)
 			;
@@ -227,17 +248,6 @@ static int put_down(struct monitor_exec *e)
 	(void)proc_wait(e->join.pidfd, &status);
 	return status;
 }
-
-/**
- * struct exec_plan - one command.
- * @argv, @envp: NULL-terminated
- * @tty: a terminal for it
- */
-struct exec_plan {
-	const char *const *argv;
-	const char *const *envp;
-	struct launch_tty tty;
-};
 
 /* With a terminal there is at most one descriptor, for standard error. */
 static void place_streams(const struct ctl_call *call, struct join *join)
@@ -339,7 +349,7 @@ int exec_request(struct monitor *m, struct ctl_call *call, struct ctl_answer *an
 	if (n_env < 0 || n_env >= n || (!is_argv && n != n_env + 1))
 		return err_set(err, ERR_USAGE, EINVAL, "take %d words, %d of them variables", n,
 			       n_env);
-	plan.envp = environment(slot->gen.envp, words, (size_t)n_env, &arena);
+	plan.envp = environment(slot, &plan, words, (size_t)n_env, &arena);
 	if (!plan.envp)
 		return err_set(err, ERR_MEMORY, ENOMEM, "make an environment");
 	shell[3] = words[n_env];

@@ -51,9 +51,14 @@ names() { cut -d= -f1 <<<"$output" | LC_ALL=C sort | tr '\n' ' '; }
 @test "on a terminal a one-off gets its size (C8.3)" {
 	need "script(1) is not installed" command -v script
 	dir=$(app size)
+	run -0 "${user[@]}" script -qec "stty rows 33 cols 99; '$DYNO' run -q '$dir' 'echo \$COLUMNS \$LINES; env'" /dev/null
+	assert_line '99 33'
+	# who takes it from there misses its changes
+	assert_no_line COLUMNS=
 	run -0 "${user[@]}" script -qec "stty rows 33 cols 99; '$DYNO' run -q '$dir' -- env" /dev/null
-	assert_line COLUMNS=99
-	assert_line LINES=33
+	assert_no_line COLUMNS=
+	assert_no_line LINES=
+	assert_line TERM=
 }
 
 @test "DYNO is TYPE.N from the lowest free, run.NNNN for one-offs, or --name (C3.5)" {

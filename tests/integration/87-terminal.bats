@@ -137,6 +137,13 @@ on_terminal() {
 		    prompt(t, "python3 -q", ">>> ")
 		    t.type("6 * 7\r")
 		    t.expect("42\r\n.*>>> ")
+		for t in run("-q", os.environ["dir"], "--", "./curse", rows=30, columns=90), \
+		         execute("screen/run.1", "--", "./curse", rows=30, columns=90):
+		    t.expect("is 30 by 90;")
+		    t.resize(20, 70)
+		    t.expect("20.*70")
+		    t.type("q")
+		    t.ends(9)
 		    t.type("\x04")
 		    if shutil.which("less"):
 		        prompt(t, "seq 1000 | less; echo s=$?", "\r\n28\r\n29\r\n:")
