@@ -200,8 +200,9 @@ enum dyno_scratch { DYNO_SCRATCH_AUTO, DYNO_SCRATCH_TMPFS, DYNO_SCRATCH_DISK };
 
 /** enum dyno_tty - whether a command has a terminal of its own: a pseudo terminal inside the dyno. */
 enum dyno_tty {
-	DYNO_TTY_NONE, /* the streams given are its own */
-	DYNO_TTY_AUTO, /* where it runs once, and its input and output are terminals */
+	DYNO_TTY_DEFAULT, /* of dyno_run() with a function that serves it DYNO_TTY_AUTO, else none */
+	DYNO_TTY_NONE,	  /* the streams given are its own */
+	DYNO_TTY_AUTO,	  /* where it runs once, and its input and output are terminals */
 	DYNO_TTY_ALWAYS,
 };
 
@@ -253,9 +254,11 @@ struct dyno_timing {
  * @time_limit_ms: from the launch, after which it is stopped for good and its status is 124; 0: none
  * @on_hangup: what becomes of a one-off that ignores the loss of its terminal (R16): "stop" or
  *       "keep"; the default is to stop it in the foreground and to keep it elsewhere
- * @idle_timeout_ms: how long nothing may pass between a one-off and who types in it, by dyno_attach(),
- *       before that counts as lost; an hour by default
+ * @idle_timeout_ms: how long nothing may pass between a one-off and who types in it, by dyno_attach()
+ *       or @terminal, before that counts as lost; an hour by default
  * @open_stdin: of a one-off that lives by itself: its standard input is open for dyno_attach()
+ * @await_client: such a one begins when somebody attaches to it, and never if nobody does for
+ *       @attach_timeout_ms, 30 s by default (R13); dyno_start() does not wait for that
  * @hangup_ms: how long such a one is given each time, 5 s by default
  * @stop_signal, @stop_scope: "TERM" to "all", "group" or "main"
  * @health: "tcp", "http:/PATH" or "exec:COMMAND"; NULL: none
@@ -290,7 +293,8 @@ struct dyno_timing {
  * @tty: a terminal in place of the descriptors 0 to 2; with DYNO_TTY_AUTO 2 stays where it is none.  Its
  *       size is that of 0 to 2 at the beginning, TERM the caller's
  * @terminal: called once where there is one, as soon as the command runs: @master is its other end,
- *       the callee's to serve and to close.  Return: a descriptor, borrowed until dyno_run() returns,
+ *       the callee's to serve and to close; when nothing has passed for @idle_ms either way, it is
+ *       to end; 0: whenever.  Return: a descriptor, borrowed until dyno_run() returns,
  *       that is readable when nobody serves it any more, which is the loss of the client; -errno:
  *       nobody does
  * @terminal_lost: called when that is so, before the dyno has ended; may be NULL
@@ -340,7 +344,9 @@ struct dyno_run_opts {
 	const char *on_hangup;
 	uint64_t hangup_ms;
 	uint64_t idle_timeout_ms;
+	uint64_t attach_timeout_ms;
 	int open_stdin;
+	int await_client;
 	const char *stop_signal;
 	const char *stop_scope;
 	const char *health;
@@ -379,7 +385,7 @@ struct dyno_run_opts {
 	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	enum dyno_tty tty;
-	int (*terminal)(void *data, int master);
+	int (*terminal)(void *data, int master, uint64_t idle_ms);
 	void (*terminal_lost)(void *data);
 	void *data;
 	struct dyno_timing *timing;

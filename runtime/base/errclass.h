@@ -84,7 +84,9 @@
 	ERR(81, ERR_NETWORK, "host.network", 125, "the dyno's own network cannot be made")         \
 	ERR(90, ERR_RUN_DIR, "host.run-dir", 125, "the run directory cannot be used")              \
 	ERR(91, ERR_HELPER, "host.helper", 125, "a helper program of dyno cannot be run")          \
-	ERR(92, ERR_ATTACHED, "dyno.attached", 125, "another client types in the dyno")
+	ERR(92, ERR_ATTACHED, "dyno.attached", 125, "another client types in the dyno")            \
+	ERR(93, ERR_NOT_ATTACHED, "dyno.not-attached", 125,                                        \
+	    "no client came in time, so the command was not run (R13)")
 
 #define DYNO_ERR_ENUM(number, enumerator, name, code, text) enumerator = (number),
 enum err_class { DYNO_ERR_CLASSES(DYNO_ERR_ENUM) };

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <termios.h>
 
@@ -34,6 +35,7 @@
  *        the client counts as lost; NULL: as it is to standard output
  * @data: for both, which are called in the pump
  * @detach_keys, @n_detach_keys: typed in a row they end the pump and go no further; none: 0
+ * @idle_ms: when no byte has passed for so long either way, the client counts as lost; 0: never
  * @viewer: what is typed goes nowhere, but for @detach_keys
  */
 struct terminal_io {
@@ -44,6 +46,7 @@ struct terminal_io {
 	void *data;
 	const char *detach_keys;
 	size_t n_detach_keys;
+	uint64_t idle_ms;
 	bool viewer;
 };
 

@@ -6,6 +6,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 
@@ -35,6 +37,7 @@
  * @idle: no process has the pseudo terminal open at the moment
  * @last: the byte that was typed last
  * @in, @in_at, @in_len: typed, and not taken yet
+ * @busy_ms: when a byte came from either side last
  * @over, @end: it has ended
  */
 struct pump {
@@ -48,6 +51,7 @@ struct pump {
 	char last;
 	size_t in_at;
 	size_t in_len;
+	uint64_t busy_ms;
 	bool over;
 	enum terminal_end end;
 	char in[IN_BYTES + TERMINAL_KEYS_MAX];
@@ -141,6 +145,7 @@ static void read_input(struct pump *p)
 		input_ended(p);
 		return;
 	}
+	p->busy_ms = clock_ms();
 	p->in_at = 0;
 	p->in_len = terminal_keys_filter(&p->keys, typed, (size_t)n, p->in, &found);
 	if (p->in_len > 0)
@@ -181,6 +186,7 @@ static size_t read_stream(struct pump *p)
 			finish(p, TERMINAL_ENDED);
 		return 0;
 	}
+	p->busy_ms = clock_ms();
 	if (show(p, bytes, (size_t)n) < 0)
 		finish(p, TERMINAL_LOST);
 	return (size_t)n;
@@ -227,14 +233,15 @@ static void pass_size(const struct pump *p)
 }
 
 /* A shell that continues its job has had modes of its own meanwhile. */
-static void continued(const struct pump *p)
+static void continued(struct pump *p)
 {
+	p->busy_ms = clock_ms(); /* nobody could have passed anything */
 	if (p->how->raw && tcgetpgrp(STDIN_FILENO) == getpgrp())
 		(void)tcsetattr(STDIN_FILENO, TCSANOW, p->how->raw); /* gone is seen by the read */
 	pass_size(p);
 }
 
-static void read_signal(const struct pump *p)
+static void read_signal(struct pump *p)
 {
 	struct signalfd_siginfo si;
 
@@ -261,6 +268,23 @@ static int open_signals(void)
 
 enum { IN, STREAM, END, SIGNALS, _FDS };
 
+/* For poll(2). */
+static int longest_wait(const struct pump *p)
+{
+	const uint64_t now_ms = clock_ms();
+	uint64_t left_ms = INT_MAX;
+
+	if (p->idle)
+		return RETRY_MS;
+	if (!p->io->idle_ms)
+		return -1;
+	if (now_ms - p->busy_ms < p->io->idle_ms)
+		left_ms = p->io->idle_ms - (now_ms - p->busy_ms);
+	else
+		left_ms = 0;
+	return (int)MIN_OF(left_ms, (uint64_t)INT_MAX);
+}
+
 static void turn(struct pump *p)
 {
 	const bool wants = p->in_open && p->in_len == 0;
@@ -271,7 +295,7 @@ static void turn(struct pump *p)
 		[END] = {.fd = p->how->end_fd, .events = POLLIN},
 		[SIGNALS] = {.fd = p->signal_fd, .events = POLLIN},
 	};
-	int r = poll(fds, _FDS, p->idle ? RETRY_MS : -1);
+	int r = poll(fds, _FDS, longest_wait(p));
 
 	if (r < 0)
 		return; /* interrupted; all else would be a fault of the array */
@@ -286,6 +310,8 @@ static void turn(struct pump *p)
 		heed(p);
 	else if (fds[IN].revents)
 		read_input(p);
+	if (p->io->idle_ms && clock_ms() - p->busy_ms >= p->io->idle_ms)
+		finish(p, TERMINAL_LOST);
 }
 
 enum terminal_end terminal_pump(const struct terminal_io *io, const struct terminal_pump *how)
@@ -299,6 +325,7 @@ enum terminal_end terminal_pump(const struct terminal_io *io, const struct termi
 		.is_tty = isatty(io->stream_fd),
 		.in_open = true,
 		.last = '\n',
+		.busy_ms = clock_ms(),
 	};
 
 	if (how->raw && tcsetattr(STDIN_FILENO, TCSANOW, how->raw) < 0)

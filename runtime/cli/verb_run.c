@@ -23,6 +23,7 @@ struct run_options {
 	bool keep;
 	bool remove;
 	bool interactive;
+	bool await_client;
 };
 
 #define AT(member, type) OPT_FIELD(struct run_options, member, type)
@@ -43,11 +44,20 @@ static const struct opt options[] = {
 	 .kind = OPT_FLAG,
 	 .offset = AT(interactive, bool),
 	 .help = "with --detach: leave its input open, for dyno attach"},
+	{.name = "await-client",
+	 .kind = OPT_FLAG,
+	 .offset = AT(await_client, bool),
+	 .help = "with --detach: begin when dyno attach comes, else R13"},
+	{.name = "attach-timeout",
+	 .kind = OPT_DURATION,
+	 .offset = AT(dyno.run.attach_timeout_ms, uint64_t),
+	 .arg = "TIME",
+	 .help = "how long it is awaited (30s)"},
 	{.name = "idle-timeout",
 	 .kind = OPT_DURATION,
 	 .offset = AT(dyno.run.idle_timeout_ms, uint64_t),
 	 .arg = "TIME",
-	 .help = "with --detach: an attached client may be idle so long (1h)"},
+	 .help = "nothing passes to or from its client for so long: it is lost (1h)"},
 	{.name = "keep",
 	 .kind = OPT_FLAG,
 	 .offset = AT(keep, bool),
@@ -139,13 +149,14 @@ static void log_line(void *data, const char *source, const char *dyno, const cha
 	output_stderr(&b);
 }
 
-static int serve_terminal(void *data, int master)
+static int serve_terminal(void *data, int master, uint64_t idle_ms)
 {
 	struct run_log *log = data;
 	struct terminal_io io = {
 		.stream_fd = master,
 		.keep_fd = -EBADF,
 		.resize = terminal_resize,
+		.idle_ms = idle_ms,
 		.data = &master,
 	};
 	struct dyno_err err;
@@ -310,10 +321,12 @@ static int check_way(const struct run_options *o, struct dyno_err *err)
 		detached = "--pidfd-socket";
 	if (o->tty && o->no_tty)
 		return err_set(err, ERR_USAGE, 0, "run: --tty and --no-tty exclude each other");
-	if (o->dyno.run.idle_timeout_ms)
-		detached = "--idle-timeout";
 	if (o->interactive)
 		detached = "--interactive";
+	if (o->await_client)
+		detached = "--await-client";
+	if (o->dyno.run.attach_timeout_ms && !o->await_client && !o->dyno.spec)
+		return err_set(err, ERR_USAGE, 0, "run: --attach-timeout goes with --await-client");
 	if (o->keep && o->remove)
 		return err_set(err, ERR_USAGE, 0, "run: --keep does not go with --rm");
 	if (o->dyno.detach && attached)
@@ -355,7 +368,6 @@ static int run_attached(struct cli *cli, struct dyno_host *host, struct run_opti
 	int r;
 
 	o->dyno.run.log = log_line;
-	o->dyno.run.tty = o->tty ? DYNO_TTY_ALWAYS : o->no_tty ? DYNO_TTY_NONE : DYNO_TTY_AUTO;
 	o->dyno.run.terminal = serve_terminal;
 	o->dyno.run.terminal_lost = lose_terminal;
 	o->dyno.run.data = &log;
@@ -387,11 +399,13 @@ static int run_main(struct cli *cli, struct dyno_err *err)
 	if (r < 0)
 		return r;
 	o->dyno.run.keep = o->keep;
+	if (o->tty || o->no_tty)
+		o->dyno.run.tty = o->tty ? DYNO_TTY_ALWAYS : DYNO_TTY_NONE;
 	if (!o->dyno.detach)
 		return run_attached(cli, host, o, err);
 
-	o->dyno.run.tty = o->tty ? DYNO_TTY_ALWAYS : DYNO_TTY_NONE;
 	o->dyno.run.open_stdin = o->interactive;
+	o->dyno.run.await_client = o->await_client;
 	/* A process type would be, and so a spec may want it: that is start's business. */
 	o->dyno.run.restart = "never";
 	start.dyno = o->dyno.run;

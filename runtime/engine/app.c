@@ -360,6 +360,13 @@ int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, s
 		err_hint(err, "dyno run --keep is for one that runs once");
 		return -EINVAL;
 	}
+	if (o->await_client && supervised && !p.oneoff) {
+		err_set(err, ERR_USAGE, EINVAL, "await a client of a process type");
+		err_hint(err, "only a one-off can be attached to: dyno run --detach SLUG COMMAND");
+		return -EINVAL;
+	}
+	if (o->await_client && supervised)
+		p.await_ms = o->attach_timeout_ms ? o->attach_timeout_ms : SUP_AWAIT_MS;
 	if (o->boot_timeout_ms)
 		p.boot_timeout_ms = o->boot_timeout_ms;
 	if (o->grace_ms)

@@ -69,8 +69,8 @@ enum ctl_verb { CTL_VERBS(CTL_ENUM) };
  *       them, "ROWS COLUMNS", and for the streams, which are a terminal of the command's own; a
  *       descriptor is its standard error all the same.  CTL_EXEC_SIGNAL has none: the signal goes to
  *       the group of what the same connection has started.  CTL_ATTACH: its one descriptor is a
- *       stream socket that gets frames (see viewers.h) and gives input; the answer is what that
- *       goes to: "tty", "pipe" or "none".  CTL_ATTACH_SIZE, its value: rows << 16 | columns, and
+ *       stream socket that gets frames (see viewers.h) and gives input; its value is that of
+ *       CTL_ATTACH_SIZE, or 0; the answer is what input goes to: "tty", "pipe" or "none".  CTL_ATTACH_SIZE, its value: rows << 16 | columns, and
  *       CTL_DETACH, which says that the socket's end is meant, have none
  */
 struct ctl_request {

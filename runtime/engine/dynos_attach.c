@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "engine/dynos.h"
+#include "engine/ttywish.h"
 #include "engine/viewers.h"
 
 /* A monitor answers between two events of its loop. Source: own choice, above the longest launch */
@@ -41,11 +42,28 @@ static enum dyno_attach_input input_of(const char *word)
 	return str_eq(word, "pipe") ? DYNO_ATTACH_PIPE : DYNO_ATTACH_NONE;
 }
 
+static int32_t size_word(unsigned int rows, unsigned int columns)
+{
+	return (int32_t)((rows & 0xffff) << 16 | (columns & 0xffff));
+}
+
+/* A one-off that has awaited its client is launched on a terminal of this size. */
+static int32_t own_size(void)
+{
+	static const int own[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	struct launch_tty tty;
+	struct winsize size;
+
+	ttywish_find(DYNO_TTY_ALWAYS, own, &tty, &size);
+	return size_word(size.ws_row, size.ws_col);
+}
+
 static int ask(struct dyno_attach *a, int read_only, int theirs, struct dyno_err *err)
 {
 	const struct ctl_request request = {
 		.verb = CTL_ATTACH,
 		.scope = read_only ? CTL_ATTACH_READ_ONLY : 0,
+		.value = own_size(),
 	};
 	struct dyno *dyno = a->dyno;
 	_cleanup_sbuf_ struct sbuf text = {0};
@@ -163,7 +181,7 @@ DYNO_PUBLIC int dyno_attach_resize(struct dyno_attach *a, unsigned int rows, uns
 {
 	const struct ctl_request request = {
 		.verb = CTL_ATTACH_SIZE,
-		.value = (int32_t)((rows & 0xffff) << 16 | (columns & 0xffff)),
+		.value = size_word(rows, columns),
 	};
 
 	return say(a, &request);

@@ -211,7 +211,7 @@ DYNO_PUBLIC int dyno_exec_start(struct dyno *dyno, const struct dyno_exec_opts *
 	exec = calloc(1, sizeof(*exec));
 	if (!exec)
 		return err_set(err, ERR_MEMORY, ENOMEM, "keep a connection");
-	if (opts->tty != DYNO_TTY_NONE)
+	if (opts->tty > DYNO_TTY_NONE)
 		ttywish_find(opts->tty, stdio_of(opts), &tty, &size);
 	r = ask(dyno, opts, &tty, fd, err);
 	if (r == 0 && tty.wanted)

@@ -60,17 +60,19 @@ static int add_terminal(struct generation *gen, struct env *env, struct dyno_err
 	struct winsize ws = {0};
 	bool is_oneoff = app->command.kind == COMMAND_ONEOFF;
 
+	if (want == DYNO_TTY_DEFAULT)
+		want = app->opts->terminal ? DYNO_TTY_AUTO : DYNO_TTY_NONE;
 	if (want == DYNO_TTY_AUTO && !is_oneoff)
 		want = DYNO_TTY_NONE;
 	if (want == DYNO_TTY_NONE && !is_oneoff)
 		return 0;
 	ttywish_find(want, own, &gen->tty, &ws);
-	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
-}
 	/* A program that takes its size from there asks its terminal no more, which alone knows of
 	 * changes; the profile hides them from the programs of a shell. */
 	if (gen->tty.wanted && app->opts->argv_mode)
 		ws = (struct winsize){0};
+	return env_set_terminal(env, getenv("TERM"), ws.ws_col, ws.ws_row, err);
+}
 
 int gen_make_environment(struct generation *gen, struct dyno_err *err)
 {

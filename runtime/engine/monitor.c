@@ -423,6 +423,8 @@ static void tell_gone(struct slot *slot)
 		info.oom_beyond = info.oom && mem_oom_beyond(slot);
 	} else {
 		finish_failure(slot);
+		if (m->sup.policy.await_ms)
+			tell_warning(m, slot->err.msg); /* the starter has left */
 		info.event = SUP_LAUNCH_ERR;
 		info.timed_out = slot->timed_out;
 	}
@@ -433,6 +435,8 @@ static void tell_gone(struct slot *slot)
 /* Whatever the command made of the stop, its caller is told that its time was over. */
 static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 {
+	if (!slot->started && !slot->failed)
+		attach_never_came(slot, reason);
 	if (reason == SUP_BY_TIME_LIMIT)
 		slot->exit_code = STATUS_TIME_LIMIT;
 	tell_end(m, slot, reason);
@@ -675,7 +679,7 @@ void mon_settle(struct monitor *m)
 	if (sup_idle(&m->sup))
 		m->loop.quit = true;
 	/* Before the command runs there is nothing to tell that the place itself does not. */
-	else if (m->dirty && (m->ran || m->sup.launches > 1))
+	else if (m->dirty && (m->ran || m->sup.launches > 1 || sup_awaits(&m->sup)))
 		tell_state_file(m);
 	m->dirty = false;
 }
@@ -779,6 +783,9 @@ static int run(struct monitor *m)
 	d = sup_start(&m->sup, clock_ms(), chance());
 	obey(m, &d);
 	mon_settle(m);
+	/* The starter has done what he can: the rest is the client's. */
+	if (sup_awaits(&m->sup))
+		report(m, NULL);
 	return m->loop.quit ? 0 : loop_run(&m->loop);
 }
 

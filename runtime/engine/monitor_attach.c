@@ -33,7 +33,7 @@ static void client_lost(struct monitor *m)
 
 /* ---- idle ----------------------------------------------------------------------------------- */
 
-static uint64_t idle_ms(const struct monitor *m)
+uint64_t attach_idle_ms(const struct monitor *m)
 {
 	const uint64_t ms = m->app->opts->idle_timeout_ms;
 
@@ -43,7 +43,7 @@ static uint64_t idle_ms(const struct monitor *m)
 static void on_idle_timer(struct loop *loop, void *data)
 {
 	struct monitor *m = data;
-	const uint64_t at = m->attach.busy_ms + idle_ms(m);
+	const uint64_t at = m->attach.busy_ms + attach_idle_ms(m);
 
 	if (clock_ms() < at)
 		loop_timer_arm(loop, m->attach.idle_timer, at);
@@ -62,6 +62,14 @@ static void on_input_room(struct loop *loop, int fd, short revents, void *data)
 	viewers_input_ready(&m->attach.viewers);
 }
 
+/* The first client of a one-off types before the command has its terminal. */
+static bool awaits_terminal(struct monitor *m)
+{
+	const struct slot *slot = mon_front(m);
+
+	return slot && slot->gen.tty.wanted && !slot->started && !slot->failed;
+}
+
 static ptrdiff_t on_input(void *data, const char *bytes, size_t len)
 {
 	struct monitor *m = data;
@@ -70,7 +78,7 @@ static ptrdiff_t on_input(void *data, const char *bytes, size_t len)
 
 	m->attach.busy_ms = clock_ms();
 	if (fd < 0)
-		return -EPIPE;
+		return awaits_terminal(m) ? 0 : -EPIPE;
 	n = write(fd, bytes, len);
 	if (n >= 0)
 		return n;
@@ -190,6 +198,7 @@ void attach_started(struct slot *slot)
 	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0 ||
 	    loop_add(&m->loop, fd, POLLIN, on_master, m) < 0)
 		tell_warning(m, "the dyno's terminal cannot be read: nothing of it is shown");
+	viewers_input_ready(&m->attach.viewers);
 }
 
 void attach_drain(struct slot *slot)
@@ -207,6 +216,19 @@ void attach_done(struct monitor *m)
 {
 	close_input(m);
 	viewers_done(&m->attach.viewers, LAST_MS);
+}
+
+void attach_never_came(struct slot *slot, enum sup_reason reason)
+{
+	const char *dyno = slot->m->app->place.dyno;
+
+	if (reason == SUP_BY_ATTACH)
+		slot->failed = err_set(&slot->err, ERR_NOT_ATTACHED, ETIMEDOUT,
+				       "run the command of %s: no client came in time (R13)", dyno);
+	else
+		slot->failed = err_set(&slot->err, ERR_LAUNCH_LOST, EINTR,
+				       "launch %s: stopped before its client came", dyno);
+	slot->exit_code = dyno_err_exit_code(&slot->err);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -244,7 +266,29 @@ static int check(struct monitor *m, const struct ctl_call *call, struct dyno_err
 	}
 	if (call->n_fds != 1 || viewers_has(&m->attach.viewers, call->client))
 		return err_set(err, ERR_MONITOR, EINVAL, "attach to %s", dyno);
+	/* Who comes while it is launched for the first client is as welcome. */
+	if (m->sup.policy.await_ms && m->sup.front.state == SUP_STARTING)
+		return 0;
 	return mon_need_running(m, err) ? 0 : -ESRCH;
+}
+
+static const char *input_word(struct monitor *m)
+{
+	if (m->attach.is_tty || awaits_terminal(m))
+		return "tty";
+	return m->attach.input_fd >= 0 ? "pipe" : "none";
+}
+
+/* What was awaited: it is launched on a terminal of this client's size. */
+static void client_came(struct monitor *m, const struct ctl_call *call)
+{
+	struct slot *slot = mon_front(m);
+
+	if (slot && sup_awaits(&m->sup) && call->request.value) {
+		slot->gen.tty.rows = (unsigned short)((uint32_t)call->request.value >> 16);
+		slot->gen.tty.columns = (unsigned short)((uint32_t)call->request.value & 0xffff);
+	}
+	mon_event(m, SUP_CLIENT_BACK, 0);
 }
 
 int attach_request(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
@@ -258,14 +302,13 @@ int attach_request(struct monitor *m, struct ctl_call *call, struct ctl_answer *
 	r = viewers_add(&m->attach.viewers, take_fd(&call->fds[0]), call->client, writer);
 	if (r < 0)
 		return refuse(m, r, err);
-	sbuf_adds(&answer->text, m->attach.is_tty	   ? "tty"
-				 : m->attach.input_fd >= 0 ? "pipe"
-							   : "none");
-	if (!writer)
-		return 0;
-	m->attach.busy_ms = clock_ms();
-	loop_timer_arm(&m->loop, m->attach.idle_timer, m->attach.busy_ms + idle_ms(m));
-	mon_event(m, SUP_CLIENT_BACK, 0);
+	if (writer) {
+		client_came(m, call);
+		m->attach.busy_ms = clock_ms();
+		loop_timer_arm(&m->loop, m->attach.idle_timer,
+			       m->attach.busy_ms + attach_idle_ms(m));
+	}
+	sbuf_adds(&answer->text, input_word(m));
 	return 0;
 }
 

@@ -124,7 +124,8 @@ void caller_serve_terminal(struct monitor *m, struct slot *slot)
 	if (fd < 0 || m->plan->supervised || !o->terminal)
 		return;
 	slot->gen.launch.tty_fd = -EBADF;
-	fd = o->terminal(o->data, fd);
+	/* A process type may well be silent. */
+	fd = o->terminal(o->data, fd, m->sup.policy.oneoff ? attach_idle_ms(m) : 0);
 	if (fd < 0 || loop_add(&m->loop, fd, POLLIN, on_terminal_gone, m) < 0)
 		terminal_lost(m);
 }

@@ -401,6 +401,9 @@ void exec_end_all(struct monitor *m);
 /** attach_init() - once. Return: 0; -ENOSPC: no timer left. */
 int attach_init(struct monitor *m);
 
+/** attach_idle_ms() - how long a client may be silent while the dyno is too. */
+uint64_t attach_idle_ms(const struct monitor *m);
+
 /** attach_prepare() - before a launch under a monitor.
  * @ret_stdin: what becomes its standard input, the caller's; untouched where it has none
  * Return: 0, or -errno with ERR_IO. */
@@ -411,6 +414,9 @@ void attach_started(struct slot *slot);
 
 /** attach_drain() - its last process has gone: the rest of what is on its terminal. */
 void attach_drain(struct slot *slot);
+
+/** attach_never_came() - it ends, and was never launched: @failed, @err and @exit_code of @slot. */
+void attach_never_came(struct slot *slot, enum sup_reason reason);
 
 /** attach_done() - nothing more will come: show what there is, and hang up. */
 void attach_done(struct monitor *m);

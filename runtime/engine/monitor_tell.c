@@ -419,7 +419,7 @@ void tell_inspect(struct monitor *m, struct sbuf *b)
 	inspect_policy(m, b);
 	json_open(b, "starts", '[');
 	for (i = 0; i < ARRAY_SIZE(m->slots); i++)
-		if (m->slots[i].used)
+		if (m->slots[i].used && !sup_awaits(&m->sup))
 			inspect_generation(&m->slots[i], b);
 	json_close(b, ']');
 	json_close(b, '}');

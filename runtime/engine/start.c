@@ -137,7 +137,7 @@ static const char *const *monitor_environ(const struct start *s, struct arena *a
 	size_t n = 0;
 	size_t i;
 
-	for (i = s->opts.dyno.tty ? 0 : 1; envp && i < ARRAY_SIZE(passed); i++) {
+	for (i = s->opts.dyno.tty > DYNO_TTY_NONE ? 0 : 1; envp && i < ARRAY_SIZE(passed); i++) {
 		const char *value = getenv(passed[i]);
 
 		if (value)

@@ -42,8 +42,11 @@ static const char *const scratch_words[] = {[DYNO_SCRATCH_AUTO] = "auto",
 					    [DYNO_SCRATCH_TMPFS] = "tmpfs",
 					    [DYNO_SCRATCH_DISK] = "disk",
 					    NULL};
-static const char *const tty_words[] = {
-	[DYNO_TTY_NONE] = "none", [DYNO_TTY_AUTO] = "auto", [DYNO_TTY_ALWAYS] = "always", NULL};
+static const char *const tty_words[] = {[DYNO_TTY_DEFAULT] = "default",
+					[DYNO_TTY_NONE] = "none",
+					[DYNO_TTY_AUTO] = "auto",
+					[DYNO_TTY_ALWAYS] = "always",
+					NULL};
 static const char *const network_words[] = {[DYNO_NET_HOST] = "host",
 					    [DYNO_NET_NONE] = "none",
 					    [DYNO_NET_PRIVATE] = "private",
@@ -92,6 +95,8 @@ const struct dynospec_row dynospec_rows[] = {
 	U64(idle_timeout_ms),
 	CHOICE(tty, enum dyno_tty, tty_words),
 	SCALAR("open_stdin", KEY_BOOL, int, dyno.open_stdin),
+	SCALAR("await_client", KEY_BOOL, int, dyno.await_client),
+	U64(attach_timeout_ms),
 	STRING(stop_signal),
 	STRING(stop_scope),
 	STRING(health),
@@ -127,7 +132,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 648 && sizeof(struct dyno_start_opts) == 680,
+_Static_assert(sizeof(struct dyno_run_opts) == 656 && sizeof(struct dyno_start_opts) == 688,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

@@ -377,6 +377,37 @@ static void grace_over(struct step *st)
 	kill_gen(st, st->g, LINE_KILL_REST);
 }
 
+/* ---- cells: a client that is awaited ------------------------------------------------------- */
+
+/* Its generation has a number already: what was prepared for it goes by that. */
+static void await_client(struct step *st)
+{
+	struct sup *s = st->s;
+
+	s->front.id = s->launches + 1;
+	s->await_at_ms = later(st->ev->now_ms, s->policy.await_ms);
+	enter(st, &s->front, SUP_STARTING);
+	say(st, LINE_AWAITING, &s->front);
+}
+
+static void stop_awaiting(struct step *st, enum sup_reason why)
+{
+	st->s->await_at_ms = SUP_NEVER;
+	push(st, SUP_RECORD, st->s->front.id)->reason = why;
+	push(st, SUP_DISCARD, st->s->front.id);
+}
+
+/* Source: CONTRACT table (b), R13: the one-off is not run */
+static void await_timer(struct step *st)
+{
+	if (!has_come(st->s->await_at_ms, st->ev->now_ms))
+		return;
+	say(st, LINE_R13, &st->s->front);
+	stop_awaiting(st, SUP_BY_ATTACH);
+	show(st, SUP_CRASHED);
+	enter(st, &st->s->front, SUP_FAILED);
+}
+
 /* ---- cells: stop and restart -------------------------------------------------------------- */
 
 /* A stop reaches everything that lives; who is stopping already only where nothing may wait. */
@@ -401,6 +432,8 @@ static void stop(struct step *st)
 	s->tally = 0;
 	s->swap_wanted = false;
 	s->backoff_at_ms = SUP_NEVER;
+	if (sup_awaits(s))
+		stop_awaiting(st, SUP_BY_STOP);
 	stop_gen(st, &s->front);
 	stop_gen(st, &s->side);
 	s->front.then = SUP_THEN_DOWN; /* whatever was to follow */
@@ -555,15 +588,21 @@ static void hang_up(struct step *st)
 
 static void client_lost(struct step *st)
 {
-	if (st->s->policy.oneoff && st->s->hangups == 0)
+	if (st->s->policy.oneoff && st->s->hangups == 0 && !sup_awaits(st->s))
 		hang_up(st);
 }
 
 /* Whoever was lost, there is one again: R16 is not due. */
 static void client_back(struct step *st)
 {
-	st->s->hangups = 0;
-	st->s->hangup_at_ms = SUP_NEVER;
+	struct sup *s = st->s;
+
+	s->hangups = 0;
+	s->hangup_at_ms = SUP_NEVER;
+	if (!sup_awaits(s))
+		return;
+	s->await_at_ms = SUP_NEVER;
+	launch(st);
 }
 
 static void hangup_timer(struct step *st)
@@ -580,6 +619,12 @@ static void hangup_timer(struct step *st)
 	say(st, LINE_R16, st->g);
 	if (s->policy.stop_detached)
 		term(st, st->g, SUP_BY_STOP, SUP_THEN_DOWN);
+}
+
+static void timer_starting(struct step *st)
+{
+	await_timer(st);
+	hangup_timer(st);
 }
 
 static void timer_up(struct step *st)
@@ -640,7 +685,7 @@ static void (*const table[_SUP_STATE_MAX][_SUP_EVENT_MAX])(struct step *) = {
 			[SUP_BOOT_TIMEOUT] = boot_timeout,
 			[SUP_STOP] = stop,
 			[SUP_RESTART] = restart_starting,
-			[SUP_TIMER] = hangup_timer,
+			[SUP_TIMER] = timer_starting,
 			[SUP_MEM_SOFT] = mem_soft,
 			[SUP_MEM_HARD] = mem_hard,
 			[SUP_CLIENT_LOST] = client_lost,
@@ -730,12 +775,13 @@ struct sup_decision sup_start(struct sup *s, uint64_t now_ms, uint32_t jitter)
 	struct sup_decision d = {0};
 	struct step st = {.s = s, .g = &s->front, .ev = &ev, .d = &d};
 
-	if (s->launches > 0)
+	if (s->launches > 0 || sup_awaits(s))
 		return d;
 	s->shown = SUP_STARTING;
-	if (s->policy.await_client)
-		say(&st, LINE_AWAITING, &s->front);
-	launch(&st);
+	if (s->policy.await_ms)
+		await_client(&st);
+	else
+		launch(&st);
 	return d;
 }
 
@@ -763,5 +809,6 @@ void sup_init(struct sup *s, const struct sup_policy *policy)
 		.backoff_at_ms = SUP_NEVER,
 		.steady_at_ms = SUP_NEVER,
 		.hangup_at_ms = SUP_NEVER,
+		.await_at_ms = SUP_NEVER,
 	};
 }

@@ -41,6 +41,8 @@
 /* Source: CONTRACT 7.6 */
 #define SUP_HANGUP_MS	  (UINT64_C(5) * 1000)
 #define SUP_HANGUPS_COUNT 3U
+/* Source: CONTRACT 8.7 */
+#define SUP_AWAIT_MS (UINT64_C(30) * 1000)
 /* A start is good when it has been up for so long. Source: CONTRACT 6.9, within 10 minutes of its
  * launch a crash is one of booting */
 #define SUP_STEADY_MS (UINT64_C(10) * 60 * 1000)
@@ -88,18 +90,19 @@
 	EVENT(SUP_CLIENT_BACK, "client-back", false)
 
 /* REASON(id, name) - why a generation ended.  A restart by hand or by a release is a stop. */
-#define SUP_REASONS(REASON)                         \
-	REASON(SUP_BY_EXIT, "exit")                 \
-	REASON(SUP_BY_SIGNAL, "signal")             \
-	REASON(SUP_BY_OOM, "oom")                   \
-	REASON(SUP_BY_MEMORY_HARD, "memory-hard")   \
-	REASON(SUP_BY_BOOT_TIMEOUT, "boot-timeout") \
-	REASON(SUP_BY_HEALTH, "health")             \
-	REASON(SUP_BY_STOP, "stop")                 \
-	REASON(SUP_BY_CYCLE, "cycle")               \
-	REASON(SUP_BY_TIME_LIMIT, "time-limit")     \
-	REASON(SUP_BY_LAUNCH, "launch")             \
-	REASON(SUP_BY_SUPERVISOR_LOST, "supervisor-lost")
+#define SUP_REASONS(REASON)                               \
+	REASON(SUP_BY_EXIT, "exit")                       \
+	REASON(SUP_BY_SIGNAL, "signal")                   \
+	REASON(SUP_BY_OOM, "oom")                         \
+	REASON(SUP_BY_MEMORY_HARD, "memory-hard")         \
+	REASON(SUP_BY_BOOT_TIMEOUT, "boot-timeout")       \
+	REASON(SUP_BY_HEALTH, "health")                   \
+	REASON(SUP_BY_STOP, "stop")                       \
+	REASON(SUP_BY_CYCLE, "cycle")                     \
+	REASON(SUP_BY_TIME_LIMIT, "time-limit")           \
+	REASON(SUP_BY_LAUNCH, "launch")                   \
+	REASON(SUP_BY_SUPERVISOR_LOST, "supervisor-lost") \
+	REASON(SUP_BY_ATTACH, "attach")
 
 /* ACTION(id, name) - what the monitor is to do; all of a generation but SUP_LOG. */
 #define SUP_ACTIONS(ACTION)          \
@@ -130,7 +133,8 @@ enum sup_order { SUP_OVERLAP, SUP_STRICT };
  * @forced: @order is strict since the two could not coexist, which a restart then says (LINE_STRICT)
  * @web: `up` means that $PORT is listened on; else that the command was executed
  * @oneoff: completes in place of crashing, is never restarted
- * @await_client: an attached one-off, whose log begins with the wait for its client
+ * @await_ms: a one-off is launched when its client comes, and never if none does for so long (R13);
+ *    0: at once
  * @stop_detached: what ignores the loss of its client is stopped; else runs on (R16)
  * @hangup_ms: from one SIGHUP to the next, and from the last to R16
  * @time_limit_ms: from the launch, after which it is stopped for good; 0: none
@@ -146,8 +150,8 @@ struct sup_policy {
 	bool forced;
 	bool web;
 	bool oneoff;
-	bool await_client;
 	bool stop_detached;
+	uint64_t await_ms;
 	uint64_t hangup_ms;
 	uint64_t time_limit_ms;
 	uint64_t boot_timeout_ms;
@@ -257,6 +261,7 @@ struct sup_gen {
  * @hangups: SIGHUPs sent since the client was lost
  * @backoff_at_ms: next start of a crashed dyno, SUP_NEVER where none is planned
  * @steady_at_ms, @hangup_at_ms: deadlines
+ * @await_at_ms: until then a client is awaited, and nothing is launched; SUP_NEVER: none is
  */
 struct sup {
 	struct sup_policy policy;
@@ -271,6 +276,7 @@ struct sup {
 	uint64_t backoff_at_ms;
 	uint64_t steady_at_ms;
 	uint64_t hangup_at_ms;
+	uint64_t await_at_ms;
 };
 
 /** sup_policy_default() - the platform's: a formation dyno, not web, restarted always. */
@@ -283,7 +289,7 @@ void sup_policy_default(struct sup_policy *policy);
 void sup_init(struct sup *s, const struct sup_policy *policy);
 
 /**
- * sup_start() - its first launch, of a one-off too.  Of a dyno that was launched before it does
+ * sup_start() - its first launch, of a one-off too, or the wait for its client.  Of a dyno that was launched before it does
  * nothing: SUP_RESTART launches that one.
  * @now_ms: CLOCK_BOOTTIME
  * @jitter: chance
@@ -310,6 +316,9 @@ bool sup_due(const struct sup *s, uint64_t now_ms, struct sup_event_info *ret);
 
 /** sup_idle() - no process lives and no start is planned: a monitor may end. */
 bool sup_idle(const struct sup *s);
+
+/** sup_awaits() - a client is to come before anything is launched. */
+bool sup_awaits(const struct sup *s);
 
 /** sup_swapping() - one that is to take over is on its way, or will be. */
 bool sup_swapping(const struct sup *s);

@@ -45,7 +45,7 @@ static struct deadline of_timer(const struct sup *s)
 	if (s->front.state == SUP_CRASHED)
 		at_ms = s->backoff_at_ms;
 	else if (s->front.state == SUP_STARTING)
-		at_ms = s->hangup_at_ms;
+		at_ms = MIN_OF(s->hangup_at_ms, s->await_at_ms);
 	else if (s->front.state == SUP_UP)
 		at_ms = MIN_OF(s->hangup_at_ms, s->steady_at_ms);
 	return (struct deadline){SUP_TIMER, 0, at_ms};
@@ -82,7 +82,12 @@ bool sup_due(const struct sup *s, uint64_t now_ms, struct sup_event_info *ret)
 
 bool sup_idle(const struct sup *s)
 {
-	return !s->front.live && !s->side.live && s->backoff_at_ms == SUP_NEVER;
+	return !s->front.live && !s->side.live && s->backoff_at_ms == SUP_NEVER && !sup_awaits(s);
+}
+
+bool sup_awaits(const struct sup *s)
+{
+	return s->await_at_ms != SUP_NEVER;
 }
 
 bool sup_swapping(const struct sup *s)

@@ -52,6 +52,16 @@ on_terminal() {
 		t.expect("^out\r\nnot a tty\r\n$")
 		assert open(TMP + "/err").read() == "err\n"
 	EOF
+	put "$dir/none.json" <<<"{\"schema\":1,\"slug\":\"$SHAPES\",\"command\":[\"tty\"],\"tty\":\"none\"}"
+	put "$dir/always.json" <<<"{\"schema\":1,\"slug\":\"$SHAPES\",\"command\":[\"tty\"],\"tty\":\"always\"}"
+	on_terminal <<-'EOF'
+		SPEC = os.environ["dir"]
+		for how in ["--spec", SPEC + "/none.json"], ["-T", "--spec", SPEC + "/always.json"]:
+		    run("-q", *how).ends(1).expect("^not a tty\r\n$")
+		run("-qt", "--spec", SPEC + "/none.json").ends(0).expect("^/dev/pts/0\r\n$")
+	EOF
+	run -0 dyno run -q --spec "$dir/always.json" </dev/null
+	[ "$output" = $'/dev/pts/0\r' ] || lib_seen "a spec that wants one"
 	run -0 --separate-stderr dyno run -q "$SHAPES" 'echo "$(tty)"; echo e >&2' </dev/null
 	[ "$output" = 'not a tty' ] && [ "$stderr" = e ] || lib_seen "no terminal anywhere"
 	run -125 --separate-stderr dyno run -t -T "$SHAPES" true
@@ -127,6 +137,13 @@ on_terminal() {
 		one = run("--name", "run.1", os.environ["dir"], "bash", rows=30, columns=90)
 		one.expect("to up\r\n")
 		two = execute("screen/run.1", rows=30, columns=90)
+		for t in run("-q", os.environ["dir"], "--", "./curse", rows=30, columns=90), \
+		         execute("screen/run.1", "--", "./curse", rows=30, columns=90):
+		    t.expect("is 30 by 90;")
+		    t.resize(20, 70)
+		    t.expect("20.*70")
+		    t.type("q")
+		    t.ends(9)
 		for t in one, two:
 		    prompt(t, "./curse; echo s=$?", "is 30 by 90;")
 		    t.resize(20, 70)
@@ -137,13 +154,6 @@ on_terminal() {
 		    prompt(t, "python3 -q", ">>> ")
 		    t.type("6 * 7\r")
 		    t.expect("42\r\n.*>>> ")
-		for t in run("-q", os.environ["dir"], "--", "./curse", rows=30, columns=90), \
-		         execute("screen/run.1", "--", "./curse", rows=30, columns=90):
-		    t.expect("is 30 by 90;")
-		    t.resize(20, 70)
-		    t.expect("20.*70")
-		    t.type("q")
-		    t.ends(9)
 		    t.type("\x04")
 		    if shutil.which("less"):
 		        prompt(t, "seq 1000 | less; echo s=$?", "\r\n28\r\n29\r\n:")

@@ -201,7 +201,7 @@ on_terminals() {
 		EOF
 		cat
 	} >"$BATS_TEST_TMPDIR/script.py"
-	TEST_USER="${user[*]}" PYTHONPATH=$TOP/tests/helpers PYTHONDONTWRITEBYTECODE=1 \
+	TEST_USER="${user[*]}" SHAPES=$SHAPES PYTHONPATH=$TOP/tests/helpers PYTHONDONTWRITEBYTECODE=1 \
 		python3 "$BATS_TEST_TMPDIR/script.py" 3>&-
 }
 
@@ -276,6 +276,59 @@ on_terminals() {
 	run -9 dyno attach run.2 <"$BATS_TEST_TMPDIR/silence"
 	exec {silence}>&-
 	log_has run.2 'app.run.2.: idle' || fail "$(log_of run.2)"
+}
+
+@test "one that awaits its client begins when he comes, and never if he does not (C8.7, C8.8)" {
+	dyno run --detach --tty --await-client --name run.1 "$SHAPES" \
+		'stty size; read -r word; echo "got $word"; exit 5' >/dev/null
+	dyno run --detach --interactive --await-client --attach-timeout 200ms --name run.2 "$SHAPES" 'echo ran' >/dev/null
+	dyno run --detach --await-client --name run.3 "$SHAPES" 'echo ran' >/dev/null
+	is run.1 starting || fail "$(dyno ps --json)"
+	run -0 dyno inspect run.1
+	run -125 --separate-stderr dyno exec run.1 true
+	assert_error dyno.not-found
+	on_terminals <<-'EOF'
+		look = attach("--read-only", "run.1")
+		t = attach("run.1", rows=31, columns=97)
+		t.type("early\r")
+		t.expect("31 97\r\n.*got early")
+		assert t.wait() == 5, t.seen
+		look.expect("got early")
+		assert look.wait() == 5, look.seen
+		t.restored()
+	EOF
+	platform_of run.1 | diff - <(cat <<-'END'
+		Awaiting client
+		Starting process with command `stty size; read -r word; echo "got $word"; exit 5`
+		State changed from starting to up
+		Process exited with status 5
+		State changed from up to complete
+	END
+	) || fail "$(log_of run.1)"
+	run -125 dyno wait run.2
+	platform_of run.2 | diff - <(cat <<-'END'
+		Awaiting client
+		Error R13 (Attach error) -> Failed to attach to process
+		State changed from starting to crashed
+	END
+	) || fail "$(log_of run.2)"
+	[ "$(fact run.2 state) $(fact run.2 reason)" = 'failed attach' ] || fail "$(dyno ps --all --json)"
+	dyno stop run.3 >/dev/null
+	run -125 dyno wait run.3
+	! log_has run.3 Starting || fail "$(log_of run.3)"
+	run -125 --separate-stderr dyno run --await-client "$SHAPES" true
+	assert_error usage
+	run -125 --separate-stderr dyno run --detach --await-client "$(app -t 'worker: sleep 1000' plain)" worker
+	assert_error usage
+}
+
+@test "a one-off whose terminal is idle both ways has lost its client (C8.7, C7.6)" {
+	on_terminals <<-'EOF'
+		t = Terminal([*DYNO, "run", "--idle-timeout", "300ms", os.environ["SHAPES"], "sleep 1000"])
+		t.expect("Client connection closed. Sending SIGHUP")
+		assert t.wait() == 129, t.seen
+		t.restored()
+	EOF
 }
 
 @test "attach without a terminal: output apart, input to its end, the status (C0.4, T57)" {

@@ -72,6 +72,7 @@ static const char every_key[] =
 	"\"restart_order\":\"strict\",\"backoff\":\"0,20m\",\"cycle\":\"24h+216m\","
 	"\"time_limit_ms\":5000,\"on_hangup\":\"keep\",\"hangup_ms\":6,"
 	"\"idle_timeout_ms\":7,\"tty\":\"always\",\"open_stdin\":true,"
+	"\"await_client\":true,\"attach_timeout_ms\":8,"
 	"\"stop_signal\":\"INT\",\"stop_scope\":\"main\",\"health\":\"http:/ok\","
 	"\"health_interval_ms\":1,\"health_timeout_ms\":2,\"health_threshold\":4,"
 	"\"seccomp\":\"/etc/shop.json\",\"seccomp_log\":true,"
@@ -149,6 +150,8 @@ static void dynospec_parse__every_key__sets_its_member(void **state)
 	assert_int_equal(d->idle_timeout_ms, 7);
 	assert_int_equal(d->tty, DYNO_TTY_ALWAYS);
 	assert_int_equal(d->open_stdin, 1);
+	assert_int_equal(d->await_client, 1);
+	assert_int_equal(d->attach_timeout_ms, 8);
 	assert_string_equal(d->stop_signal, "INT");
 	assert_string_equal(d->stop_scope, "main");
 	assert_string_equal(d->health, "http:/ok");

@@ -541,8 +541,9 @@ static void sup_step__lost_client__is_hung_up_on_thrice_C7_6_C8_8_R16(void **sta
 
 	(void)state;
 	begin(&p, ONEOFF);
-	p.s.policy.await_client = true;
+	p.s.policy.await_ms = 30 * S;
 	start(&p);
+	happen(&p, SUP_CLIENT_BACK, 0);
 	happen(&p, SUP_LAUNCH_OK, 1);
 	happen(&p, SUP_CLIENT_LOST, 0);
 	happen(&p, SUP_CLIENT_LOST, 0); /* known */
@@ -569,6 +570,53 @@ static void sup_step__lost_client__is_hung_up_on_thrice_C7_6_C8_8_R16(void **sta
 		(void)sleep_on(&p);
 	assert_int_equal(p.s.front.state, SUP_STOPPING);
 	forget(&p);
+}
+
+static void sup_start__client_is_awaited__else_R13_and_never_run_C8_7_C8_8(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p, ONEOFF);
+	p.s.policy.await_ms = 30 * S;
+	start(&p);
+	assert_true(sup_awaits(&p.s));
+	assert_false(sup_idle(&p.s));
+	assert_int_equal(p.s.front.state, SUP_STARTING);
+	happen(&p, SUP_CLIENT_LOST, 0); /* there was none */
+	assert_int_equal(sleep_on(&p), 30 * S);
+	assert_log(&p, "Awaiting client\n"
+		       "Error R13 (Attach error) -> Failed to attach to process\n"
+		       "State changed from starting to crashed\n");
+	assert_int_equal(recorded(&p), SUP_BY_ATTACH);
+	assert_int_equal(p.s.front.state, SUP_FAILED);
+	assert_int_equal(p.s.launches, 0);
+	assert_true(sup_idle(&p.s));
+	happen(&p, SUP_CLIENT_BACK, 0); /* too late */
+	assert_int_equal(p.s.launches, 0);
+
+	/* it is launched once, whoever comes after the first */
+	begin(&p, ONEOFF);
+	p.s.policy.await_ms = 30 * S;
+	start(&p);
+	happen(&p, SUP_CLIENT_BACK, 0);
+	happen(&p, SUP_CLIENT_BACK, 0);
+	assert_int_equal(p.s.launches, 1);
+	assert_int_equal(p.s.front.id, 1);
+	assert_false(sup_awaits(&p.s));
+	happen(&p, SUP_LAUNCH_OK, 1);
+	assert_int_equal(p.s.front.state, SUP_UP);
+	forget(&p);
+
+	begin(&p, ONEOFF);
+	p.s.policy.await_ms = 30 * S;
+	start(&p);
+	forget(&p);
+	happen(&p, SUP_STOP, 0);
+	assert_log(&p, "State changed from starting to complete\n");
+	assert_int_equal(recorded(&p), SUP_BY_STOP);
+	assert_true(sup_idle(&p.s));
+	assert_int_equal(p.s.launches, 0);
 }
 
 static void sup_step__time_limit_of_a_oneoff__is_its_reason_C8_7(void **state)
@@ -1194,6 +1242,7 @@ int main(void)
 		cmocka_unit_test(sup_step__hard_mark__is_R15_without_grace_C7_5),
 		cmocka_unit_test(sup_step__oom__R15_only_at_the_own_limit_C11_2),
 		cmocka_unit_test(sup_step__lost_client__is_hung_up_on_thrice_C7_6_C8_8_R16),
+		cmocka_unit_test(sup_start__client_is_awaited__else_R13_and_never_run_C8_7_C8_8),
 		cmocka_unit_test(sup_step__time_limit_of_a_oneoff__is_its_reason_C8_7),
 		cmocka_unit_test(sup_step__preboot__serves_until_the_new_one_is_up_C6_12),
 		cmocka_unit_test(sup_step__preboot_that_fails__leaves_the_old_one),

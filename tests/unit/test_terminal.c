@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/proc.h"
 #include "base/str.h"
@@ -368,6 +369,28 @@ static void pump__pseudo_terminal__has_the_size_of_the_callers(void **state)
 	stage_close(&s);
 }
 
+/* The one bound that holds however busy the machine is: not before its time. */
+static void pump__idle_both_ways__ends_as_lost_C8_7(void **state)
+{
+	const uint64_t idle_ms = 300;
+	uint64_t began_ms;
+	struct stage s;
+
+	(void)state;
+	stage_open(&s, false);
+	s.io.idle_ms = idle_ms;
+	type(s.user, "a");
+	began_ms = clock_ms();
+	stage_start(&s);
+	expect(s.stream, "a");
+	assert_int_equal(
+		poll(&(struct pollfd){.fd = s.terminal.pidfd, .events = POLLIN}, 1, MAX_MS), 1);
+	assert_true(clock_ms() - began_ms >= idle_ms);
+	assert_int_equal(terminal_finish(&s.terminal), TERMINAL_LOST);
+	assert_restored(&s);
+	stage_close(&s);
+}
+
 /* Nobody reads: keys wait, output is shown all the same. */
 static void pump__dyno_does_not_read__output_goes_on(void **state)
 {
@@ -430,6 +453,7 @@ int main(void)
 		cmocka_unit_test(pump__stopped_by_somebody__shows_the_rest_and_ends),
 		cmocka_unit_test(pump__pseudo_terminal__has_the_size_of_the_callers),
 		cmocka_unit_test(pump__dyno_does_not_read__output_goes_on),
+		cmocka_unit_test(pump__idle_both_ways__ends_as_lost_C8_7),
 		cmocka_unit_test(pump__input_is_no_terminal__its_end_is_told),
 	};
 
