@@ -30,8 +30,9 @@ static void catch_up(struct drain *d)
 
 	if (d->seq >= ring->first)
 		return;
-	count_loss(&d->displaced, ring->first - d->seq);
+	count_loss(&d->displaced, ring->displaced - d->passed);
 	d->seq = ring->first;
+	d->passed = ring->displaced;
 }
 
 void drain_lose(struct drain *d, uint64_t n)
@@ -96,6 +97,27 @@ void drain_certificate(struct drain *d)
 	d->bad_cert = tell_monitor(d, text, MIN_OF(len, sizeof(text) - 2));
 }
 
+uint64_t drain_stands_for(const char *text, size_t len)
+{
+	static const char note[] = "Error L12: ";
+	struct logline line;
+	uint64_t n = 0;
+
+	if (!logline_parse(text, len, &line) || line.text.len <= STRLEN(note) ||
+	    (line.source.len == STRLEN(LOGLINE_APP) &&
+	     memcmp(line.source.s, LOGLINE_APP, line.source.len) == 0) ||
+	    memcmp(line.text.s, note, STRLEN(note)) != 0)
+		return 1;
+	for (size_t i = STRLEN(note); i < line.text.len; i++) {
+		const char c = line.text.s[i];
+
+		if (c < '0' || c > '9')
+			break;
+		n = 10 * n + (uint64_t)(c - '0');
+	}
+	return n > 0 ? n : 1;
+}
+
 /* ---- what is next ---------------------------------------------------------------------------- */
 
 static bool make_note(struct drain *d, enum line_id id, struct drain_loss *loss)
@@ -114,6 +136,16 @@ static bool make_note(struct drain *d, enum line_id id, struct drain_loss *loss)
 	return true;
 }
 
+/* Goes on to the next record. Return: what the one behind it stands for. */
+static uint64_t pass(struct drain *d)
+{
+	const struct ring_record *record = ring_get(&d->shared->ring, d->seq++);
+	const uint64_t n = record ? record->stands_for : 1;
+
+	d->passed += n;
+	return n;
+}
+
 bool drain_next(struct drain *d, struct logline *ret)
 {
 	const struct ring *ring = &d->shared->ring;
@@ -124,7 +156,7 @@ bool drain_next(struct drain *d, struct logline *ret)
 	if (d->note_len > 0 && logline_parse(d->note, d->note_len, ret))
 		return true;
 	d->note_len = 0;
-	for (; d->seq < ring->next; d->seq++) {
+	for (; d->seq < ring->next; (void)pass(d)) {
 		const struct ring_record *record = ring_get(ring, d->seq);
 
 		if (!record)
@@ -141,8 +173,7 @@ void drain_taken(struct drain *d)
 		d->note_len = 0;
 		d->weight += d->note_count; /* whoever loses the note loses the count with it */
 	} else {
-		d->seq++;
-		d->weight++;
+		d->weight += pass(d);
 	}
 }
 

@@ -88,7 +88,7 @@ struct drain_shared {
 
 /**
  * struct drain - one.
- * @seq: of the ring's record that is next
+ * @seq: of the ring's record that is next; @passed: what those before it stood for
  * @token: see logurl_token()
  * @displaced, @lost: L10, L13
  * @bad_cert: L14 was told for this row of failures
@@ -112,6 +112,7 @@ struct drain {
 	struct drain_shared *shared;
 	struct logurl url;
 	uint64_t seq;
+	uint64_t passed;
 	char token_buf[LOGURL_TOKEN_BYTES];
 	const char *token;
 	struct drain_loss displaced;
@@ -155,6 +156,10 @@ bool drain_next(struct drain *d, struct logline *ret);
 
 /** drain_taken() - what drain_next() has told is on its way. */
 void drain_taken(struct drain *d);
+
+/** drain_stands_for() - of how many of the dyno's records a record tells: the monitor's note of those
+ * it could not hand over (L12) of as many. */
+uint64_t drain_stands_for(const char *text, size_t len);
 
 /** drain_waiting() - records of the ring that were not taken. */
 uint64_t drain_waiting(const struct drain *d);

@@ -172,7 +172,8 @@ static bool take_record(struct program *p, size_t *io_from)
 
 	if (!end || is_full(p))
 		return false;
-	ring_add(&p->shared.ring, text, (size_t)(end - text));
+	ring_add(&p->shared.ring, text, (size_t)(end - text),
+		 drain_stands_for(text, (size_t)(end - text)));
 	*io_from += (size_t)(end + 1 - text);
 	return true;
 }

@@ -10,11 +10,12 @@ static void drop_oldest(struct ring *ring)
 
 	if (*slot)
 		ring->bytes -= (*slot)->len;
+	ring->displaced += *slot ? (*slot)->stands_for : 1;
 	free(*slot);
 	*slot = NULL;
 }
 
-void ring_add(struct ring *ring, const char *text, size_t len)
+void ring_add(struct ring *ring, const char *text, size_t len, uint64_t stands_for)
 {
 	struct ring_record *record = malloc(sizeof(*record) + len);
 
@@ -24,6 +25,7 @@ void ring_add(struct ring *ring, const char *text, size_t len)
 	ring->slots[ring->next++ % RING_RECORDS] = record;
 	if (!record)
 		return;
+	record->stands_for = stands_for;
 	record->len = len;
 	memcpy(record->text, text, len);
 	ring->bytes += len;

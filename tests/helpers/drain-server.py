@@ -9,6 +9,7 @@ connection: ok, the number of a status, hang (says nothing), close (hangs up in 
 """
 import http.server
 import os
+import select
 import socket
 import socketserver
 import ssl
@@ -75,6 +76,9 @@ class Tcp(socketserver.BaseRequestHandler):
         data = b""
         while mode() == "hang":
             time.sleep(0.05)
+        # what comes after it has been told to be good is not for the bad
+        while mode() == "close" and not select.select([self.request], [], [], 0.05)[0]:
+            pass
         if mode() == "close":
             # a part of a message, and then an end that loses the rest
             self.request.recv(100)

@@ -57,7 +57,7 @@ serve() {
 	port=$(cat "$dir/port")
 }
 
-behave() { echo "$2" >"$BATS_TEST_TMPDIR/$1/mode"; }
+behave() { echo "$2" >"$BATS_TEST_TMPDIR/$1/mode.new" && mv "$BATS_TEST_TMPDIR/$1/mode.new" "$BATS_TEST_TMPDIR/$1/mode"; }
 got() { cat "$BATS_TEST_TMPDIR/$1/messages" 2>/dev/null; }
 got_line() { got "$1" | grep -qF -- "$2"; }
 
