@@ -12,7 +12,7 @@ DEPS_TEST  := libcmocka-dev bats jq curl openssl procps util-linux iproute2 nfta
 	e2fsprogs xfsprogs btrfs-progs squashfs-tools erofs-utils fuse2fs
 DEPS_FUZZ  := clang llvm libclang-rt-14-dev
 DEPS_LINT  := clang-format clang-tidy cppcheck shellcheck
-DEPS_BENCH := bubblewrap crun isal libarchive-tools
+DEPS_BENCH := bubblewrap crun isal libarchive-tools wrk
 DEPS_VM    := qemu-system-x86 busybox-static cpio kmod e2fsprogs
 
 .PHONY: deps

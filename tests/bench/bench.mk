@@ -56,3 +56,9 @@ bench-exec: $(O)/bench/pairs ## time a command in what runs beside crun, and wha
 	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH)
 	+$(Q)$(submake) all slugs
 	$(Q)tests/bench/exec.sh $(O)
+
+.PHONY: bench-publish
+bench-publish: ## requests per second by each way to a dyno, and a million over 100 swaps
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH) jq curl
+	+$(Q)$(submake) all
+	$(Q)tests/bench/publish.sh $(O)
