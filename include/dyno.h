@@ -668,6 +668,14 @@ int dyno_stats(struct dyno *dyno, dyno_stats_fn fn, void *data, struct dyno_err 
 /** dyno_inspect() - all that its monitor knows, as a JSON object. @ret_json: to be freed */
 int dyno_inspect(struct dyno *dyno, char **ret_json, struct dyno_err *err);
 
+/**
+ * dyno_why() - why a web dyno that is starting does not listen on $PORT yet, in words, as the log
+ * says it at a boot timeout.
+ * @ret_text: "" where there is nothing to say; to be freed
+ * Errors: "dyno.not-found"; "dyno.monitor": it was started by an older dyno
+ */
+int dyno_why(struct dyno *dyno, char **ret_text, struct dyno_err *err);
+
 /** enum dyno_hold - whether what was promised holds. */
 enum dyno_hold {
 	DYNO_HOLDS,

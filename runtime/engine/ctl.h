@@ -46,7 +46,8 @@
 	VERB(14, CTL_SWAP, "swap")               \
 	VERB(15, CTL_ATTACH, "attach")           \
 	VERB(16, CTL_ATTACH_SIZE, "attach-size") \
-	VERB(17, CTL_DETACH, "detach")
+	VERB(17, CTL_DETACH, "detach")           \
+	VERB(18, CTL_EXPLAIN, "explain")
 
 #define CTL_ENUM(number, id, name) id = (number),
 enum ctl_verb { CTL_VERBS(CTL_ENUM) };

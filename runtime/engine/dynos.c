@@ -238,6 +238,22 @@ DYNO_PUBLIC int dyno_stats(struct dyno *dyno, dyno_stats_fn fn, void *data, stru
 	return fn(data, &stats);
 }
 
+DYNO_PUBLIC int dyno_why(struct dyno *dyno, char **ret_text, struct dyno_err *err)
+{
+	static const struct ctl_request request = {.verb = CTL_EXPLAIN};
+	_cleanup_sbuf_ struct sbuf text = {0};
+	char *copy;
+	int r = dynos_ask(dyno, &request, &text, NULL, err);
+
+	if (r < 0)
+		return r;
+	copy = strdup(sbuf_str(&text));
+	if (!copy)
+		return err_set(err, ERR_MEMORY, ENOMEM, "keep why the dyno is not up");
+	*ret_text = copy;
+	return 0;
+}
+
 DYNO_PUBLIC int dyno_inspect(struct dyno *dyno, char **ret_json, struct dyno_err *err)
 {
 	static const struct ctl_request request = {.verb = CTL_INSPECT};

@@ -448,7 +448,8 @@ static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 		.port = slot->gen.port,
 		.up_ms = slot->started ? slot->up_ms : 0,
 	};
-	str_fmt(m->last.detail, sizeof(m->last.detail), "%s", slot->oom.text);
+	str_fmt(m->last.detail, sizeof(m->last.detail), "%s",
+		tell_detail(slot) ? tell_detail(slot) : "");
 }
 
 /* The first launch's failure is the starter's answer; the slot must still have it. */
@@ -486,10 +487,9 @@ static const char *strict_cause(const struct monitor *m)
 
 static void say(struct monitor *m, const struct sup_do *what)
 {
-	const struct slot *slot = slot_of(m, what->gen);
+	struct slot *slot = slot_of(m, what->gen);
 	char command[LINE_BYTES] __attribute__((uninitialized));
 	char signal_name[SIGNAME_BYTES];
-	char cause[256] = "";
 	struct line_args args = {
 		.command = "",
 		.stop_signal = signame_text(m->app->stop_signal, signal_name),
@@ -501,7 +501,6 @@ static void say(struct monitor *m, const struct sup_do *what)
 		.count = m->health_count,
 		.status = slot ? slot->exit_code : 0,
 		.port = slot ? slot->gen.port : 0,
-		.text = cause,
 	};
 
 	if (what->line == LINE_STATE) {
@@ -513,9 +512,11 @@ static void say(struct monitor *m, const struct sup_do *what)
 	if (what->line == LINE_STRICT)
 		args.text = strict_cause(m);
 	if (what->line == LINE_BOOT_CAUSE) {
-		if (slot)
-			(void)look_binds(slot, cause, sizeof(cause)); /* the text is the answer */
-		if (!cause[0])
+		if (!slot)
+			return;
+		look_cause(slot, slot->boot_cause, sizeof(slot->boot_cause));
+		args.text = slot->boot_cause;
+		if (!args.text[0])
 			return;
 	}
 	if (slot && !mem_line(slot, what->line, &args, command, sizeof(command)))

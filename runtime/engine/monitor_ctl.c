@@ -50,6 +50,21 @@ static int do_stats(struct monitor *m, struct ctl_call *call, struct ctl_answer 
 	return 0;
 }
 
+/* Only web is waited for. */
+static int do_explain(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
+		      struct dyno_err *err)
+{
+	const struct slot *slot = mon_front(m);
+	char text[BOOT_TEXT_BYTES] = "";
+
+	(void)call;
+	(void)err;
+	if (slot && slot->started && m->app->web && m->sup.front.state == SUP_STARTING)
+		look_cause(slot, text, sizeof(text));
+	sbuf_adds(&answer->text, text);
+	return 0;
+}
+
 static int do_watch(struct monitor *m, struct ctl_call *call, struct ctl_answer *answer,
 		    struct dyno_err *err)
 {
@@ -159,7 +174,7 @@ int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct
 		[CTL_EXEC_TTY] = exec_request, [CTL_ROOT] = hold_root,
 		[CTL_RELEASE] = hold_release,  [CTL_SWAP] = do_swap,
 		[CTL_ATTACH] = attach_request, [CTL_ATTACH_SIZE] = attach_resize,
-		[CTL_DETACH] = attach_leave,
+		[CTL_DETACH] = attach_leave,   [CTL_EXPLAIN] = do_explain,
 	};
 	struct monitor *m = data;
 	uint32_t verb = call->request.verb;

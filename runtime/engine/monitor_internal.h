@@ -30,6 +30,8 @@
 #define MONITOR_EXECS_MAX 16U
 /* Starts that a forwarder knows of: those of the table, and as many on their way out. */
 #define MONITOR_PUBLISH_GENS 4
+/* Why a boot does not get on, in words. Source: the detail of struct dyno_outcome */
+#define BOOT_TEXT_BYTES 512
 
 struct monitor;
 
@@ -72,6 +74,7 @@ struct mem_oom {
  * @exit_code, @signal: of the command, for caller and records
  * @mem, @mem_since_us, @oom: its memory, the time of its beginning for the kernel's log, its end
  * @explain_at_ms, @warned: the last wrong bind that was named, and when to look again
+ * @boot_cause: why its boot was timed out; ""
  * @at, @at_len: where clients reach it from inside its network; 0: not known
  */
 struct slot {
@@ -99,6 +102,7 @@ struct slot {
 	struct mem_oom oom;
 	struct dyno_err err;
 	char warned[256];
+	char boot_cause[BOOT_TEXT_BYTES];
 	struct sockaddr_storage at;
 	socklen_t at_len;
 };
@@ -255,9 +259,8 @@ void look_stop(struct slot *slot);
 /** look_timer() - the timer's function. */
 void look_timer(struct loop *loop, void *data);
 
-/** look_binds() - what the dyno listens on, where that is not what was expected.
- * Return: listeners in all; @text is empty where there is nothing to say. */
-unsigned int look_binds(const struct slot *slot, char *text, size_t size);
+/** look_cause() - why nothing listens on $PORT, in words. @text: "" where there is nothing to say */
+void look_cause(const struct slot *slot, char *text, size_t size);
 
 /* ---- monitor_mem.c ---- */
 
@@ -330,6 +333,9 @@ void tell_end(struct monitor *m, struct slot *slot, enum sup_reason reason);
 
 /** tell_over() - the last event. */
 void tell_over(struct monitor *m);
+
+/** tell_detail() - of the end of a generation, more than its reason says; NULL: nothing. */
+const char *tell_detail(const struct slot *slot);
 
 /** tell_facts() - what is known now. @ret: strings live as long as the monitor */
 void tell_facts(struct monitor *m, struct dyno_facts *ret);

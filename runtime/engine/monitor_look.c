@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "engine/bootfacts.h"
 #include "engine/monitor_internal.h"
 #include "kernel/listen.h"
 
@@ -27,17 +28,41 @@ static uint32_t listen_uid(const struct slot *slot)
 	return slot->gen.app->rootless ? geteuid() : slot->gen.base + slot->gen.uid;
 }
 
-unsigned int look_binds(const struct slot *slot, char *text, size_t size)
+/* Return: false: it is not known which are the dyno's. */
+static bool find_binds(const struct slot *slot, struct listen_fact *ret)
+{
+	/* Rootless in the host's network others of the same user listen too. */
+	if ((shares_network(slot) && slot->gen.app->rootless) || listen_fd(slot) < 0)
+		return false;
+	return listen_probe_all(listen_fd(slot), slot->gen.port, listen_uid(slot), ret) >= 0;
+}
+
+/* What the dyno listens on, where that is not what was expected.
+ * Return: listeners in all; @text is empty where there is nothing to say. */
+static unsigned int look_binds(const struct slot *slot, char *text, size_t size)
 {
 	struct listen_fact fact;
 
 	text[0] = '\0';
-	/* Rootless in the host's network others of the same user listen too. */
-	if ((shares_network(slot) && slot->gen.app->rootless) || listen_fd(slot) < 0 ||
-	    listen_probe_all(listen_fd(slot), slot->gen.port, listen_uid(slot), &fact) < 0)
+	if (!find_binds(slot, &fact))
 		return 0;
 	(void)listen_explain(&fact, slot->gen.port, text, size);
 	return fact.n_total;
+}
+
+void look_cause(const struct slot *slot, char *text, size_t size)
+{
+	struct listen_fact binds;
+	const struct bootfacts_ask ask = {
+		.init_pid = slot->gen.launch.pid,
+		.port = slot->gen.port,
+		.shared = shares_network(slot),
+		.age_ms = clock_ms() - slot->started_ms,
+		.before = slot->warned,
+		.binds = find_binds(slot, &binds) ? &binds : NULL,
+	};
+
+	(void)bootfacts_explain(&ask, text, size); /* the text is the answer */
 }
 
 /* A wrong bind is named as soon as it is seen, once for each (contract 0.6). */

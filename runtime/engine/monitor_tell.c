@@ -196,6 +196,12 @@ void tell_oom(struct monitor *m, const struct slot *slot)
 	end(m, &b);
 }
 
+/* The kernel's kill says more than a timeout that it came before. */
+const char *tell_detail(const struct slot *slot)
+{
+	return slot->oom.text[0] ? slot->oom.text : slot->boot_cause[0] ? slot->boot_cause : NULL;
+}
+
 /* ---- facts ---------------------------------------------------------------------------------- */
 
 /* The time of day of a moment of the clock that deadlines are kept in. */
@@ -465,7 +471,7 @@ static void add_record(struct monitor *m, struct slot *slot, enum sup_reason rea
 	record.facts.info.exit_code = slot->exit_code;
 	record.facts.info.signal = slot->signal;
 	record.facts.info.reason = sup_reason_name(reason);
-	record.facts.info.detail = slot->oom.text[0] ? slot->oom.text : NULL;
+	record.facts.info.detail = tell_detail(slot);
 	record.facts.info.port = slot->gen.port;
 	record.facts.info.init_pid = slot->gen.launch.pid;
 	record.facts.started_us = slot->launched_us;
@@ -488,7 +494,7 @@ static void tell_exit(struct monitor *m, const struct slot *slot, enum sup_reaso
 	else
 		json_unknown(&b, "signal");
 	json_str(&b, "reason", sup_reason_name(reason));
-	json_str(&b, "detail", slot->oom.text[0] ? slot->oom.text : NULL);
+	json_str(&b, "detail", tell_detail(slot));
 	json_u64(&b, "up_ms", slot->started ? slot->up_ms : 0);
 	json_u64(&b, "restarts", sup_restarts(&m->sup));
 	if (!slot->started)

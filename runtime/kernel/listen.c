@@ -112,7 +112,7 @@ static int send_request(int fd, uint8_t family, uint16_t port, uint32_t seq)
 	return n < 0 ? -errno : 0;
 }
 
-static enum listen_scope scope_of(uint8_t family, const uint8_t *addr)
+enum listen_scope listen_scope_of(uint8_t family, const uint8_t *addr)
 {
 	static const uint8_t zero[16];
 	static const uint8_t loopback6[16] = {[15] = 1};
@@ -128,7 +128,7 @@ static enum listen_scope scope_of(uint8_t family, const uint8_t *addr)
 	if (memcmp(addr, loopback6, sizeof(loopback6)) == 0)
 		return LISTEN_LOOPBACK;
 	if (memcmp(addr, mapped, sizeof(mapped)) == 0)
-		return scope_of(AF_INET, addr + sizeof(mapped));
+		return listen_scope_of(AF_INET, addr + sizeof(mapped));
 	return LISTEN_OTHER;
 }
 
@@ -155,8 +155,8 @@ static void read_attrs(const struct nlmsghdr *msg, struct listen_socket *s)
 	}
 }
 
-/* Keep the sockets of the wanted port first: the others make room for them. */
-static void fact_add(struct listen_fact *fact, uint16_t port, const struct listen_socket *s)
+/* The others make room for the sockets of the wanted port. */
+void listen_fact_add(struct listen_fact *fact, uint16_t port, const struct listen_socket *s)
 {
 	bool wanted = s->port == port;
 
@@ -193,9 +193,9 @@ static void read_socket(const struct nlmsghdr *msg, uint16_t port, uint32_t uid,
 	s.uid = diag.idiag_uid;
 	s.inode = diag.idiag_inode;
 	memcpy(s.addr, diag.id.idiag_src, sizeof(s.addr));
-	s.scope = scope_of(s.family, s.addr);
+	s.scope = listen_scope_of(s.family, s.addr);
 	read_attrs(msg, &s);
-	fact_add(fact, port, &s);
+	listen_fact_add(fact, port, &s);
 }
 
 /* What one message of a dump means for the dump. */

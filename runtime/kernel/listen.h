@@ -96,6 +96,12 @@ int listen_probe_port(int fd, uint16_t port, uint32_t uid, struct listen_fact *r
  */
 int listen_probe_all(int fd, uint16_t port, uint32_t uid, struct listen_fact *ret);
 
+/** listen_scope_of() - of an address in network byte order. [child] */
+enum listen_scope listen_scope_of(uint8_t family, const uint8_t *addr);
+
+/** listen_fact_add() - one more listener; those on @port stand first. [child] */
+void listen_fact_add(struct listen_fact *fact, uint16_t port, const struct listen_socket *s);
+
 /* Longest "[address]:port" with its NUL. */
 #define LISTEN_TEXT_BYTES 64
 

@@ -129,6 +129,7 @@ time.sleep(100)' 3>&- &
 	wait "$other" || :
 	run platform
 	assert_no_line 'to up'
+	[[ $output == *'; $PORT is taken by process '*' (python3) of the user 0, outside of the dyno'* ]]
 }
 
 @test "IPv6 alone, a late bind, a listener of a child: up; a unix socket: not (C3.6, T38)" {

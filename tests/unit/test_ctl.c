@@ -156,6 +156,7 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 		return 0;
 	case CTL_EXEC:
 		return handle_exec(m, call, answer);
+	case CTL_EXPLAIN:
 	case CTL_STATS:
 	case CTL_SWAP:
 	case CTL_EXEC_SIGNAL:
@@ -402,7 +403,7 @@ static void ctl_ask__failure_without_err__only_returned(void **state)
 
 static void ctl_ask__unknown_verb__refused_by_name_and_served_on(void **state)
 {
-	static const uint32_t unknown[] = {0, 18, 31, 32, 33, UINT32_MAX};
+	static const uint32_t unknown[] = {0, 19, 31, 32, 33, UINT32_MAX};
 	_cleanup_close_ int fd = client(*state);
 
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {

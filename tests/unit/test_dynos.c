@@ -205,6 +205,7 @@ static int handle(void *data, struct ctl_call *call, struct ctl_answer *answer,
 		return say_now(m, &answer->text);
 	case CTL_LAYERS:
 		return say_layers(m, answer, err);
+	case CTL_EXPLAIN:
 	case CTL_STATS:
 		sbuf_adds(&answer->text, m->script->stats);
 		return 0;
