@@ -33,7 +33,7 @@ causes=(
 	"resolve|(cat) waits for the name server 127.0.0.1:53|exec 3<>/dev/udp/127.0.0.1/53; exec cat <&3"
 	"busy|(bash) is still busy: |while :; do :; done"
 	"lock|(flock) waits for the lock on /tmp/lock|exec 9>/tmp/lock; flock 9; exec flock /tmp/lock true"
-	"ended|has ended with status 3, and the others go on|(exit 3) & exec sleep 1000"
+	"ended|has ended with status 3, and the others go on|(until read -r c </proc/\$\$/comm && [ \"\$c\" = sleep ]; do :; done; exit 3) & exec sleep 1000"
 	"stdin|(cat) waits for its standard input|exec cat"
 	"pipe|(cat) waits for what it reads from pipe:[|sleep 1000 | (exec 4<&0 </dev/null; exec cat /dev/fd/4)"
 	"open|waits in open, as of a pipe that nobody else opens|mkfifo /tmp/fifo; exec cat /tmp/fifo"
