@@ -65,7 +65,7 @@ field() { sed -n "s/^$1:[[:space:]]*//p" <<<"$output" | tr '\t' ' '; }
 	run -0 dyno run -q "$SHAPES" orphan
 	[ "$output" = 'adopted by 1' ]
 	inside 'for i in {1..100}; do (: &); done; for i in {1..200}; do
-		left=$(cat /proc/[0-9]*/stat | grep -c ") Z "); [ "$left" != 0 ] || break; sleep 0.1; done; echo "$left"'
+		left=$(cat /proc/[0-9]*/stat 2>/dev/null | grep -c ") Z "); [ "$left" != 0 ] || break; sleep 0.1; done; echo "$left"'
 	[ "$output" = 0 ]
 }
 

@@ -55,10 +55,10 @@ names() { cut -d= -f1 <<<"$output" | LC_ALL=C sort | tr '\n' ' '; }
 	assert_line '99 33'
 	# who takes it from there misses its changes
 	assert_no_line COLUMNS=
-	run -0 "${user[@]}" script -qec "stty rows 33 cols 99; '$DYNO' run -q '$dir' -- env" /dev/null
+	TERM=vt100 run -0 "${user[@]}" script -qec "stty rows 33 cols 99; '$DYNO' run -q '$dir' -- env" /dev/null
 	assert_no_line COLUMNS=
 	assert_no_line LINES=
-	assert_line TERM=
+	assert_line TERM=vt100
 }
 
 @test "DYNO is TYPE.N from the lowest free, run.NNNN for one-offs, or --name (C3.5)" {

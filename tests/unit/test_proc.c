@@ -119,7 +119,7 @@ static void proc_spawn__failed_exec__is_an_error_and_leaves_nothing(void **state
 static void proc_spawn__too_many_descriptors__is_refused(void **state)
 {
 	static const char *const argv[] = {"/bin/true", NULL};
-	int fds[17] = {0}, pidfd = -1;
+	int fds[25] = {0}, pidfd = -1;
 
 	(void)state;
 	assert_int_equal(proc_spawn(&(struct proc_spawn){.argv = argv,
