@@ -449,6 +449,15 @@ static void take_receipt(struct monitor *m, struct slot *slot, struct receipt *r
 			   &ignored);
 }
 
+/* What the end of a generation makes of the dyno.  Of one that was replaced its state tells nothing;
+ * and one that stops while what it replaced still does is down: no end says "stopping". */
+static enum sup_state state_after(const struct monitor *m, const struct slot *slot)
+{
+	const enum sup_state state = m->sup.front.state;
+
+	return slot->gen.id == m->sup.front.id && state != SUP_STOPPING ? state : SUP_DOWN;
+}
+
 static void add_record(struct monitor *m, struct slot *slot, enum sup_reason reason,
 		       const struct receipt *receipt, const char *written)
 {
@@ -465,9 +474,7 @@ static void add_record(struct monitor *m, struct slot *slot, enum sup_reason rea
 
 	tell_facts(m, &record.facts);
 	record.facts.info.live = 0;
-	/* Of one that was replaced the dyno's state tells nothing. */
-	if (slot->gen.id != m->sup.front.id)
-		record.facts.info.state = sup_state_name(SUP_DOWN);
+	record.facts.info.state = sup_state_name(state_after(m, slot));
 	record.facts.info.exit_code = slot->exit_code;
 	record.facts.info.signal = slot->signal;
 	record.facts.info.reason = sup_reason_name(reason);
@@ -477,7 +484,7 @@ static void add_record(struct monitor *m, struct slot *slot, enum sup_reason rea
 	record.facts.started_us = slot->launched_us;
 	(void)record_add(m->app->store, &record, &ignored); /* the event tells it too */
 	m->recorded = true;
-	m->recorded_state = slot->gen.id == m->sup.front.id ? m->sup.front.state : SUP_DOWN;
+	m->recorded_state = state_after(m, slot);
 	m->recorded_gen = slot->gen.id;
 	str_fmt(m->recorded_manifest, sizeof(m->recorded_manifest), "%s", receipt->manifest);
 }
