@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# alone: it locks and watches files of the host that other dynos have too
 # Two dynos of one slug, a dyno and its launcher, a dyno and the host's mounts: what passes between
 # them, and what must not.
 # shellcheck disable=SC2016,SC2154 # text for the dyno's bash; variables set by bats
