@@ -339,7 +339,10 @@ static void tell_peer(enum boot_cause cause, const struct boot_socket *s, char *
 
 enum boot_cause bootcause_tell(const struct boot_facts *f, char ret[BOOT_CAUSE_BYTES])
 {
-	struct found found = find_cause(f);
+	static const struct boot_socket none;
+	const struct found found = find_cause(f);
+	/* A cause that is a socket's has it. */
+	const struct boot_socket *socket = found.socket ? found.socket : &none;
 
 	ret[0] = '\0';
 	switch (found.cause) {
@@ -352,17 +355,17 @@ enum boot_cause bootcause_tell(const struct boot_facts *f, char ret[BOOT_CAUSE_B
 		break;
 	case BOOT_CAUSE_UDP:
 		str_fmt(ret, BOOT_CAUSE_BYTES,
-			"process %u (%s) has bound $PORT over UDP, and web is TCP",
-			found.socket->pid, found.socket->name);
+			"process %u (%s) has bound $PORT over UDP, and web is TCP", socket->pid,
+			socket->name);
 		break;
 	case BOOT_CAUSE_UNIX:
 		str_fmt(ret, BOOT_CAUSE_BYTES, "process %u (%s) listens on the unix socket %s only",
-			found.socket->pid, found.socket->name, found.socket->text);
+			socket->pid, socket->name, socket->text);
 		break;
 	case BOOT_CAUSE_CONNECTING:
 	case BOOT_CAUSE_RESOLVING:
 	case BOOT_CAUSE_ANSWER:
-		tell_peer(found.cause, found.socket, ret);
+		tell_peer(found.cause, socket, ret);
 		break;
 	case BOOT_CAUSE_ENDED:
 		tell_end(found.task, ret);
