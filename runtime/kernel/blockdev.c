@@ -75,6 +75,7 @@ static int numbers_of_path(const char *path, uint32_t *ret_major, uint32_t *ret_
 
 		(void)err_set(err, ERR_USAGE, num, "limit io-max: look at \"%s\"",
 			      str_escape(shown, sizeof(shown), path));
+		err_hint(err, "name a disk as lsblk(8) shows it, or a file on it");
 		return -num;
 	}
 	dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;

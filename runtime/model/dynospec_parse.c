@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/nearest.h"
 #include "model/dynospec.h"
 #include "model/dynospec_keys.h"
 #include "model/text.h"
@@ -328,6 +329,19 @@ static const struct dynospec_row *find_row(const char *key)
 	return NULL;
 }
 
+static int unknown_key(const struct reader *r)
+{
+	struct nearest near = {.word = r->key};
+	int rc;
+
+	for (size_t i = 0; i < dynospec_n_rows; i++)
+		nearest_offer(&near, dynospec_rows[i].name);
+	rc = err_set(r->err, ERR_SPEC, 0, "unknown key \"" SHOWN "\"", r->key);
+	if (near.best)
+		err_hint(r->err, "did you mean \"%s\"? See `man dyno-spec`", near.best);
+	return rc;
+}
+
 /* The schema comes first, wherever it stands: of a later one any key may be unknown. */
 static int read_object(struct reader *r, json_t *object)
 {
@@ -348,7 +362,7 @@ static int read_object(struct reader *r, json_t *object)
 		const struct dynospec_row *row = find_row(r->key);
 
 		if (!row)
-			return err_set(r->err, ERR_SPEC, 0, "unknown key \"" SHOWN "\"", r->key);
+			return unknown_key(r);
 		rc = read_key(r, row, value);
 		if (rc < 0)
 			return rc;
@@ -470,7 +484,7 @@ int dynospec_parse(const char *text, size_t len, struct arena *arena, struct dyn
 		rc = no_memory(err);
 	if (rc < 0) {
 		err_context(err, "read the specification");
-		if (rc != -ENOMEM)
+		if (rc != -ENOMEM && !(err && err->hint[0]))
 			err_hint(err, "its keys and their forms are in `man dyno-spec`");
 		return rc;
 	}

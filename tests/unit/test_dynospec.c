@@ -418,6 +418,18 @@ static void dynospec_parse__bad_text__names_the_fault_and_leaves_all_as_it_was(v
 	}
 }
 
+static void dynospec_parse__mistyped_key__is_told_the_nearest(void **state)
+{
+	static const char text[] = "{\"schema\":1,\"slgu\":\"x\"}";
+	_cleanup_arena_ struct arena a = {0};
+	struct dyno_start_opts o = {0};
+	struct dyno_err err;
+
+	(void)state;
+	assert_int_equal(dynospec_parse(text, STRLEN(text), &a, &o, &err), -EINVAL);
+	assert_non_null(strstr(err.hint, "did you mean \"slug\"?"));
+}
+
 static void dynospec_parse__deep_text__is_refused(void **state)
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
@@ -857,6 +869,7 @@ int main(void)
 		cmocka_unit_test(dynospec_parse__longest_text__is_taken_and_one_byte_more_is_not),
 		cmocka_unit_test(
 			dynospec_parse__bad_text__names_the_fault_and_leaves_all_as_it_was),
+		cmocka_unit_test(dynospec_parse__mistyped_key__is_told_the_nearest),
 		cmocka_unit_test(dynospec_parse__deep_text__is_refused),
 		cmocka_unit_test(dynospec_parse__members_set_before__stay),
 		cmocka_unit_test(dynospec_parse__operands_set_before__keep_their_mode),
