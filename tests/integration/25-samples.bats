@@ -5,11 +5,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # web SLUG [OPTION...]: begin its web process; sets url once it is up
 web() {
 	local slug=$1 port=$((21000 + RANDOM % 8000))

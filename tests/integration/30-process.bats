@@ -5,11 +5,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # inside TEXT: the command's output, and nothing on standard error
 inside() {
 	run -0 --separate-stderr dyno run -q "$SHAPES" "$1"

@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 inside() {
 	run -0 --separate-stderr dyno run -q "$SHAPES" "$1"
 	[ -z "$stderr" ] || lib_seen "unexpected words on standard error"

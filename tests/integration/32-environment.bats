@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # env_of ARG...: the environment of `env` as a direct argv, sorted, into $output
 env_of() { run -0 --separate-stderr dyno run -q "$@" -- env; }
 

@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # forget DIRECTORY: of the user's own, with trees that it made read-only
 forget() {
 	[ ! -d "$1" ] || as_user find "$1" -type d ! -perm -200 -exec chmod u+w {} +

@@ -5,11 +5,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # after SECONDS BEGAN: no more than that have passed since $EPOCHREALTIME was BEGAN
 within() { [ $((${EPOCHREALTIME/./} - ${2/./})) -lt $(($1 * 1000000)) ] || fail "took too long"; }
 

@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # web COMMAND: an app with that web type and listen.py
 web() {
 	local dir

@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # odd STATE... -- ARG...: dyno run -q ARG by a caller in that state
 odd() {
 	local states=()

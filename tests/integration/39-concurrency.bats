@@ -5,11 +5,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # herd N ARG...: N dyno runs at once, each with its streams in $BATS_TEST_TMPDIR/I.{out,err};
 # their pids in $herd
 herd() {

@@ -5,11 +5,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 @test "a scratch on disk is collected after the run directory is gone, as after a boot (T41, T43)" {
 	begin -q --scratch disk:none --name boot.1 "$SHAPES" 'echo on; sleep 1000'
 	says 10 on

@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # Whatever a test has left alive is stopped before the host is looked at.
 teardown() {
 	[ -z "${pid:-}" ] || kill -TERM "$pid" 2>/dev/null || :

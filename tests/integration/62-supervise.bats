@@ -7,16 +7,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
-teardown() {
-	supervise_teardown
-	lib_teardown
-}
-
 crashing() { app -t 'worker: sleep 0.3; exit 3' "$1"; }
 sleeping() { app -t 'worker: exec sleep 1000' "$1"; }
 

@@ -7,16 +7,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
-teardown() {
-	supervise_teardown
-	lib_teardown
-}
-
 # begin_dyno COMMAND [OPTION...]: worker.1 of a directory, which says "ready" and then sleeps, or
 # does what $then says
 begin_dyno() {

@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 faulty() { ! DYNO_FAULT=nonsense "$DYNO" run "$SHAPES" -- true; }
 
 # join WORD...: in the dyno begun last

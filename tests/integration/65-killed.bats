@@ -5,11 +5,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 teardown() {
 	[ -z "${load:-}" ] || kill "$load" 2>/dev/null || :
 	supervise_teardown

@@ -7,11 +7,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # need_package PACKAGE COMMAND...
 need_package() {
 	need "no ${1}: apt-get install $1" "${@:2}"

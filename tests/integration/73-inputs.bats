@@ -9,11 +9,6 @@ load dynos
 # Source: another id that Debian gives to nobody.
 OTHER_ID=$((USER_ID + 1))
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 teardown() {
 	[ ! -d "$BASE/other" ] || rm -rf "$BASE/other" "$BASE/shared"
 	lib_teardown

@@ -16,11 +16,6 @@ setup() {
 	[ "$PROFILE" = rootless ] || chown -R 12345:12345 "$host"
 }
 
-teardown() {
-	supervise_teardown
-	lib_teardown
-}
-
 # inside OPTION... -- SCRIPT: what bash prints and says in a dyno of the sample slug
 inside() {
 	local options=()

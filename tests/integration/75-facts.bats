@@ -6,16 +6,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
-teardown() {
-	supervise_teardown
-	lib_teardown
-}
-
 # job COMMAND: job.1, detached, its command has said "ready"
 job() {
 	dyno run --detach --name job.1 "$SHAPES" "$1"

@@ -17,11 +17,6 @@ setup() {
 	small=("${limits[@]}" --scratch tmpfs:16M)
 }
 
-teardown() {
-	supervise_teardown
-	lib_teardown
-}
-
 dyno_has_memory() {
 	[ -e /sys/fs/cgroup/memory/memory.limit_in_bytes ] ||
 		grep -qw memory /sys/fs/cgroup/cgroup.controllers

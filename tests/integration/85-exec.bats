@@ -5,11 +5,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # begin_job [OPTION...] COMMAND: it has said "ready"
 begin_job() {
 	begin --name job.1 "${@:1:$#-1}" "$SHAPES" "${*: -1}"

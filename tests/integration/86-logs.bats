@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # Whatever a test has left alive goes before the host is looked at.
 teardown() {
 	[ -z "${follower:-}" ] || kill "$follower" 2>/dev/null || :

@@ -6,11 +6,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # The rows of table (a) that have a process limit and a file, from the contract itself:
 # "NAME RAM-IN-MB LIMIT FILE", a line for each name.
 rows() {

@@ -5,11 +5,6 @@
 load lib
 load dynos
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 # on_terminal: Python on standard input, with Terminal of helpers/terminal.py, and run(...) and
 # execute(...), which are dyno run and dyno exec on one
 on_terminal() {

@@ -6,11 +6,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 teardown() {
 	dyno rm --all --force --quiet >/dev/null 2>&1 || : # what is kept has a process
 	supervise_teardown

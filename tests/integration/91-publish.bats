@@ -7,16 +7,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
-teardown() {
-	supervise_teardown
-	lib_teardown
-}
-
 # A server that says which start answers, takes a while to boot (BOOT), and on TERM ends at once.
 # /echo sends back what it gets until its client has said all; /slow takes half a second.
 server() {

@@ -7,11 +7,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 teardown() {
 	[ -z "${peers:-}" ] || kill "$peers" 2>/dev/null || :
 	supervise_teardown

@@ -24,11 +24,6 @@ teardown_file() {
 	lib_teardown_file
 }
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
 teardown() {
 	[ -z "${nginx:-}" ] || kill -TERM "$nginx" 2>/dev/null || :
 	[ -z "${postgres:-}" ] || kill -INT "$postgres" 2>/dev/null || :

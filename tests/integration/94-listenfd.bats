@@ -7,16 +7,6 @@ load lib
 load dynos
 load supervise
 
-setup() {
-	lib_setup
-	dynos_setup
-}
-
-teardown() {
-	supervise_teardown
-	lib_teardown
-}
-
 # An app that answers on the first socket with what it was given; TERM ends it between two answers.
 # Its worker says whether it has any.
 server() {

@@ -21,6 +21,12 @@ UNLIMITED='\]: Warning: not limited \(memory, cpu, pids\): '
 # The user's own program before a command, for places where a function cannot stand.
 user=()
 
+# A file with more to do has a function of its own of this name.
+setup() {
+	lib_setup
+	dynos_setup
+}
+
 dynos_setup() {
 	[ "$PROFILE" != rootless ] || [ "$(id -u)" != 0 ] ||
 		user=(setpriv --reuid "$USER_ID" --regid "$USER_ID" --clear-groups --inh-caps=-all --)

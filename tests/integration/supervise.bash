@@ -14,6 +14,12 @@
 #   live                          names of all live dynos
 # shellcheck disable=SC2154 # variables of lib.bash and dynos.bash
 
+# As setup() of dynos.bash.
+teardown() {
+	supervise_teardown
+	lib_teardown
+}
+
 supervise_teardown() {
 	local names
 	mapfile -t names < <(find "$BASE/run" -mindepth 2 -maxdepth 2 -type d -printf '%P\n')
