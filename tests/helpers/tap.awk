@@ -8,9 +8,9 @@
 # with what was said of it after it, which begins with blanks.
 #
 # A test that failed in the first run and passed in the second counts as passed; one that failed in
-# the second run alone has passed before, and still counts so.  A missing or cut-short plan, or a
-# status that no failed test explains, is a failure: one that is cured only by a second run that
-# tells everything.
+# the second run alone has passed before, and still counts so.  A missing or cut-short plan, a
+# status that no failed test explains, or a teardown_file that fails is a failure, also beside failed
+# tests: one that is cured only by a second run that tells everything.
 
 # "ok 3 - NAME", "ok 3 NAME # skip WHY", "not ok 5 # SKIP NAME", "not ok 6 NAME # timeout after N s"
 function name_of(line)
@@ -58,6 +58,13 @@ function end_run()
 	told = said_n = 0
 }
 
+# bats ends with 1 for failed tests, cmocka with their number; a sanitizer has one of its own
+function is_explained(run)
+{
+	return status[run] == 0 || count[run, "bad"] && \
+		(status[run] == 1 || status[run] == count[run, "bad"])
+}
+
 function tell(word, from, key,    head)
 {
 	head = line[from, key]
@@ -79,7 +86,12 @@ BEGIN {
 FNR == 1 { end_run(); run = FILENAME == ARGV[1] ? 1 : 2 }
 /^1\.\.[0-9]+/ { plan[run] += substr($1, 4); planned[run] = 1; next }
 # no test, and those that have not run for it are not told
-/^not ok [0-9]+ (setup|teardown)_file failed/ { told = 0; said[said_n++] = $0; next }
+/^not ok [0-9]+ (setup|teardown)_file failed/ {
+	file_failed[run] = 1
+	told = 0
+	said[said_n++] = $0
+	next
+}
 # cmocka says "not ok 1 # SKIP"; of bats this is a skipped test whose teardown failed
 /^(not )?ok [0-9]+ *(-[^#]*)?# *[Ss][Kk][Ii][Pp]/ { verdict_is("skip"); next }
 /^ok .* # skip/ { verdict_is("skip"); next }
@@ -95,7 +107,7 @@ END {
 		lost[run] = plan[run] - count[run, "ok"] - count[run, "bad"] - count[run, "skip"]
 		if (lost[run] < 0)
 			lost[run] = 0
-		if (!count[run, "bad"] && !lost[run] && (status[run] != 0 || !planned[run]))
+		if (!lost[run] && (!planned[run] || file_failed[run] || !is_explained(run)))
 			lost[run] = 1
 	}
 	for (i = 1; i <= keys; i++) {

@@ -46,7 +46,7 @@ verdict() {
 	echo "ok $n - $1"
 }
 
-echo 1..9
+echo 1..11
 
 program good <<'P'
 echo 1..3; echo "ok 1 - a"; echo "ok 2 - b"; echo "not ok 3 # SKIP c"
@@ -124,6 +124,19 @@ has "^    last words"
 has "^FAILED unit silent: 1 not told, status 0"
 T
 
+program leaks <<'P'
+echo 1..2; echo "ok 1 - a"
+[ "$turn" = 2 ] && echo "ok 2 - b" || echo "not ok 2 - b"
+exit 23
+P
+run_tests --sanitized "$base/leaks"
+verdict run__leaks_twice_beside_a_flaky_test__failed <<'T'
+[ "$(summary)" = "2 passed, 1 failed, 1 flaky" ]
+[ "$status" = 1 ]
+has "^FLAKY sanitized leaks: 2 - b"
+has "^FAILED sanitized leaks: 1 not told, status 23"
+T
+
 rm -f "$base"/*.turn
 mapfile -t five < <(for i in 1 2 3 4 5; do cp "$base/odd" "$base/odd.$i" && echo "$base/odd.$i"; done)
 run_tests --unit "${five[@]}"
@@ -165,6 +178,23 @@ verdict run__files__flaky_and_skipped <<'T'
 has "^FLAKY root one.bats: 2 now and then"
 has "^    # seen"
 has "^FLAKY root two.bats: 1 not told, status 1"
+T
+
+cat >"$base/integration/three.bats" <<'B'
+# profiles: root
+teardown_file() {
+	false
+}
+@test "now and then" {
+	mkdir "$STATE/again" 2>/dev/null && false
+	true
+}
+B
+PROFILES=root run_tests --bats "$base/integration/three.bats"
+verdict run__teardown_file_fails_twice_beside_a_flaky_test__failed <<'T'
+[ "$(summary)" = "1 passed, 1 failed, 1 flaky" ]
+[ "$status" = 1 ]
+has "^FAILED root three.bats: 1 not told, status 1"
 T
 
 run_tests --unit
