@@ -46,7 +46,7 @@ verdict() {
 	echo "ok $n - $1"
 }
 
-echo 1..11
+echo 1..12
 
 program good <<'P'
 echo 1..3; echo "ok 1 - a"; echo "ok 2 - b"; echo "not ok 3 # SKIP c"
@@ -135,6 +135,17 @@ verdict run__leaks_twice_beside_a_flaky_test__failed <<'T'
 [ "$status" = 1 ]
 has "^FLAKY sanitized leaks: 2 - b"
 has "^FAILED sanitized leaks: 1 not told, status 23"
+T
+
+program kills <<'P'
+echo 1..1; echo "ok 1 - a"
+kill -KILL "$(awk '{ print $4 }' "/proc/$PPID/stat")" # who is to say how this ends
+P
+PROGRAMS_AT_ONCE=1 run_tests --unit "$base/kills" "$base/good"
+verdict run__kills_what_waits_for_it__failed <<'T'
+[ "$(summary)" = "3 passed, 1 failed, 1 skipped" ]
+[ "$status" = 1 ]
+has "^FAILED unit kills: 1 not told, status 137"
 T
 
 rm -f "$base"/*.turn
