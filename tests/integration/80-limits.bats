@@ -25,9 +25,9 @@ teardown() {
 	lib_teardown
 }
 
-# limit NAME MEMBER: of worker.1's only start
+# limit NAME MEMBER [DYNO]: of the only start of worker.1, or of another
 limit() {
-	dyno inspect --json worker.1 | jq -r --arg n "$1" --arg m "$2" \
+	dyno inspect --json "${3:-worker.1}" | jq -r --arg n "$1" --arg m "$2" \
 		'.starts[0].limits[] | select(.name == $n) | .[$m]'
 }
 
@@ -45,6 +45,15 @@ kernel() {
 worker() {
 	dyno start --detach "$@" "$APP" worker=1 >/dev/null
 	wait_for 20 is worker.1 up
+}
+
+# again: worker.1 in another start
+again() {
+	local before
+	before=$(pid_of worker.1)
+	dyno restart worker.1 >/dev/null
+	other() { is worker.1 up && [ "$(pid_of worker.1)" != "$before" ]; }
+	wait_for 30 other
 }
 
 TELL='echo "$DYNO_SIZE $DYNO_RAM $DYNO_CPU $WEB_CONCURRENCY $(ulimit -u)"
@@ -289,6 +298,10 @@ OTHER_CPU='taskset -pc 0-1 $$ >/dev/null 2>&1; nproc'
 	[ "$output" = 1 ] || lib_seen "exec on a CPU besides"
 	run -0 dyno exec worker.1 'taskset -pc $$'
 	assert_line 'affinity list: 1'
+	again
+	[ "$(limit cpuset asked) $(limit cpuset in_force)" = '1 1' ]
+	run -0 dyno exec worker.1 "$OTHER_CPU"
+	[ "$output" = 1 ] || lib_seen "on a CPU besides after a restart"
 }
 
 @test "--io-max, --io-weight: as the kernel has them; what disks do is counted (C11, T49)" {
@@ -320,8 +333,15 @@ OTHER_CPU='taskset -pc 0-1 $$ >/dev/null 2>&1; nproc'
 	else
 		log_of worker.1 | grep -qE 'Warning: (not limited \(io-weight\)|a limit is not set \(io\))'
 	fi
+	# another start of it and another dyno of the app have the same
+	again
+	[ "$(limit io-max in_force)" = "$disk:rbps=10485760,wiops=100" ]
+	dyno scale -q worker=2
+	wait_for 20 is worker.2 up
+	[ "$(limit io-max in_force worker.2)" = "$disk:rbps=10485760,wiops=100" ]
+	[ "$(limit io-weight asked worker.2)" = 200 ]
 	# a limit goes with its dyno
-	dyno stop -q worker.1
+	dyno stop -q worker.1 worker.2
 	worker
 	[ "$(limit io-max asked) $(limit io-max in_force)" = 'null null' ]
 	run jq -r '.[0].io_reads' <<<"$(dyno stats --json worker.1)"
