@@ -105,10 +105,12 @@ static void datagram_service(struct drain *d, uint64_t now_ms)
 			return;
 		}
 		drain_taken(d);
-		if (r < 0)
-			drain_lose(d, 1);
-		else
+		if (r < 0) {
+			drain_lose(d);
+		} else {
+			drain_settled(d);
 			drain_went_well(d);
+		}
 		if (r == -ENOMEM)
 			sbuf_done(&d->out);
 	}

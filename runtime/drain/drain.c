@@ -35,9 +35,18 @@ static void catch_up(struct drain *d)
 	d->passed = ring->displaced;
 }
 
-void drain_lose(struct drain *d, uint64_t n)
+void drain_settled(struct drain *d)
 {
-	count_loss(&d->lost, n);
+	d->weight = d->noted = 0;
+}
+
+void drain_lose(struct drain *d)
+{
+	count_loss(&d->lost, d->weight);
+	if (d->noted > 0 && (d->lost.count == 0 || d->noted_since_us < d->lost.since_us))
+		d->lost.since_us = d->noted_since_us;
+	d->lost.count += d->noted;
+	drain_settled(d);
 }
 
 static size_t format_loss(enum line_id id, uint64_t count, uint64_t since_us, char *buf,
@@ -132,6 +141,7 @@ static bool make_note(struct drain *d, enum line_id id, struct drain_loss *loss)
 			d->shared->platform, d->shared->dyno, text);
 	d->note_len = MIN_OF(d->note_len, sizeof(d->note) - 1);
 	d->note_count = loss->count;
+	d->note_since_us = loss->since_us;
 	loss->count = 0;
 	return true;
 }
@@ -160,7 +170,7 @@ bool drain_next(struct drain *d, struct logline *ret)
 		const struct ring_record *record = ring_get(ring, d->seq);
 
 		if (!record)
-			drain_lose(d, 1); /* there was no memory for it */
+			count_loss(&d->lost, 1); /* there was no memory for it */
 		else if (logline_parse(record->text, record->len, ret))
 			return true;
 	}
@@ -171,7 +181,9 @@ void drain_taken(struct drain *d)
 {
 	if (d->note_len > 0) {
 		d->note_len = 0;
-		d->weight += d->note_count; /* whoever loses the note loses the count with it */
+		if (d->noted == 0 || d->note_since_us < d->noted_since_us)
+			d->noted_since_us = d->note_since_us;
+		d->noted += d->note_count; /* whoever loses the note loses the count with it */
 	} else {
 		d->weight += pass(d);
 	}

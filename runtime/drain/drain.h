@@ -98,8 +98,9 @@ struct drain_shared {
  * @failures: in a row; @retry_at_ms: the next try
  * @busy: it has taken records that are not delivered
  * @note, @note_len: a note about losses that is next, in place of the ring's record
- * @note_count: how many it tells of
- * @weight: of what was taken: records, and those that notes have told of; the kind sets it to 0
+ * @note_count: how many it tells of; @note_since_us: when the first of them was lost
+ * @weight: records that were taken and may still be lost, see drain_settled(); @noted,
+ * @noted_since_us: those that notes among them tell of
  * @out, @out_from: what is being sent
  *
  * Of files: @fd, @is_regular, @is_socket; @locked: against other monitors, see sink.c; @torn: what
@@ -128,7 +129,10 @@ struct drain {
 	char note[DRAIN_NOTE_BYTES];
 	size_t note_len;
 	uint64_t note_count;
+	uint64_t note_since_us;
 	uint64_t weight;
+	uint64_t noted;
+	uint64_t noted_since_us;
 	struct sbuf out;
 	size_t out_from;
 
@@ -164,8 +168,12 @@ uint64_t drain_stands_for(const char *text, size_t len);
 /** drain_waiting() - records of the ring that were not taken. */
 uint64_t drain_waiting(const struct drain *d);
 
-/** drain_lose() - @n records were taken and did not get through. */
-void drain_lose(struct drain *d, uint64_t n);
+/** drain_settled() - what was taken has got through. */
+void drain_settled(struct drain *d);
+
+/** drain_lose() - what was taken since drain_settled() did not get through.  What a note among it
+ * has told of is told again, but not to the dyno's log, which has heard of it. */
+void drain_lose(struct drain *d);
 
 /** drain_failed() - a try has failed: the next one comes after a while. */
 void drain_failed(struct drain *d, uint64_t now_ms);

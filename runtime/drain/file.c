@@ -116,6 +116,8 @@ static ssize_t write_some(const struct drain *d, const char *text, size_t len)
 	return n < 0 ? -errno : n == 0 ? -EIO : n;
 }
 
+/* A note begins a batch, and a record that stands for several ends one: of what was written in part
+ * the rest can be counted. */
 static void fill(struct drain *d)
 {
 	struct logline line;
@@ -123,7 +125,11 @@ static void fill(struct drain *d)
 	d->out.len = d->out_from = 0;
 	if (d->torn && drain_waiting(d) > 0)
 		sbuf_addc(&d->out, '\n');
-	while (d->out.len < WRITE_BYTES && drain_next(d, &line)) {
+	drain_settled(d);
+	while (d->out.len < WRITE_BYTES && d->weight + (d->noted > 0) == d->in_flight &&
+	       drain_next(d, &line)) {
+		if (d->note_len > 0 && d->in_flight > 0)
+			break;
 		if (d->url.kind == LOGURL_JSON)
 			logline_json(&line, &d->out);
 		else
@@ -134,19 +140,26 @@ static void fill(struct drain *d)
 	if (sbuf_ok(&d->out) < 0) {
 		sbuf_done(&d->out);
 		d->out = (struct sbuf){0};
-		drain_lose(d, d->in_flight);
+		drain_lose(d);
 		d->in_flight = 0;
 	}
 }
 
-/* Lines that are not in the file whole. */
-static uint64_t unwritten(const struct drain *d)
+/* The lines that are not in the file whole. */
+static void lose_rest(struct drain *d)
 {
-	uint64_t n = 0;
+	uint64_t unwritten = 0, written;
 
 	for (size_t i = d->out_from; i < d->out.len; i++)
-		n += d->out.data[i] == '\n';
-	return n;
+		unwritten += d->out.data[i] == '\n';
+	/* The end of a torn line before them is a newline more. */
+	written = d->in_flight - MIN_OF(unwritten, d->in_flight);
+	if (written > 0 && d->noted > 0) {
+		d->noted = 0;
+		written--;
+	}
+	d->weight -= written;
+	drain_lose(d);
 }
 
 static int write_out(struct drain *d)
@@ -195,7 +208,7 @@ static void file_service(struct drain *d, uint64_t now_ms)
 			break;
 		}
 		if (r < 0) {
-			drain_lose(d, MIN_OF(unwritten(d), d->in_flight));
+			lose_rest(d);
 			d->check_ms = 0; /* perhaps there is another one by then */
 			drain_failed(d, now_ms);
 		} else {

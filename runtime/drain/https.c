@@ -69,7 +69,7 @@ static bool set_options(struct drain *d)
 
 static void give_up(struct drain *d)
 {
-	drain_lose(d, d->weight);
+	drain_lose(d);
 	d->in_flight = 0;
 	d->out.len = 0;
 }
@@ -99,6 +99,7 @@ static void https_done(struct drain *d, CURLcode code)
 	if (code == CURLE_OK && status >= 200 && status < 300) {
 		d->in_flight = 0;
 		d->out.len = 0;
+		drain_settled(d);
 		drain_went_well(d);
 		return;
 	}
@@ -131,7 +132,6 @@ static bool gather(struct drain *d, uint64_t now_ms)
 	}
 	d->since_ms = 0;
 	d->tries = 0;
-	d->weight = 0;
 	d->frame[1]++;
 	while (d->in_flight < BATCH_RECORDS && d->out.len < BATCH_BYTES && drain_next(d, &line)) {
 		logframe_logplex(&d->out, &line);

@@ -115,13 +115,14 @@ static bool fill(struct drain *d)
 	if (d->out_from < d->out.len)
 		return true;
 	d->out.len = d->out_from = 0;
+	drain_settled(d);
 	while (d->out.len < SEND_BYTES && drain_next(d, &line)) {
 		logframe_syslog(&d->out, &line, d->token, true);
 		drain_taken(d);
 		if (sbuf_ok(&d->out) < 0) {
 			sbuf_done(&d->out); /* those before it are lost with it */
 			d->out = (struct sbuf){0};
-			drain_lose(d, 1);
+			drain_lose(d);
 			break;
 		}
 	}
