@@ -123,13 +123,13 @@ static void fill(struct drain *d)
 	struct logline line;
 
 	d->out.len = d->out_from = 0;
-	if (d->torn && drain_waiting(d) > 0)
-		sbuf_addc(&d->out, '\n');
 	drain_settled(d);
 	while (d->out.len < WRITE_BYTES && d->weight + (d->noted > 0) == d->in_flight &&
 	       drain_next(d, &line)) {
 		if (d->note_len > 0 && d->in_flight > 0)
 			break;
+		if (d->torn && d->out.len == 0)
+			sbuf_addc(&d->out, '\n');
 		if (d->url.kind == LOGURL_JSON)
 			logline_json(&line, &d->out);
 		else

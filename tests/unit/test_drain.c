@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,6 +92,37 @@ static void drain_lose__of_notes__each_record_counts_once(void **state)
 	free_shared(shared);
 }
 
+/* The rest of a line is lost, and nothing but the note of it comes next. */
+static void drain_file__note_behind_a_torn_line__is_a_line(void **state)
+{
+	struct drain_shared *shared = new_shared();
+	struct drain d = {.shared = shared, .fd = -EBADF, .poll_fd = -1};
+	char path[] = "/tmp/test_drain.XXXXXX", text[512] = "";
+	_cleanup_close_ int fd = mkostemp(path, O_CLOEXEC);
+	struct dyno_err err = {0};
+
+	(void)state;
+	assert_true(fd >= 0);
+	d.kind = &drain_file;
+	d.url = (struct logurl){.kind = LOGURL_FILE, .path = path, .shown = path};
+	assert_int_equal(d.kind->open(&d, &err), 0);
+	assert_int_equal(write(fd, "a li", 4), 4);
+	d.torn = true;
+	add_lines(shared, 1);
+	assert_true(drain_next(&d, &(struct logline){0}));
+	drain_taken(&d);
+	drain_lose(&d);
+	d.kind->service(&d, 1);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	assert_memory_equal(text, "a li\n", 5);
+	assert_non_null(strstr(text, " heroku[web.1]: Error L13: 1 messages lost since "));
+	assert_int_equal(d.lost.count, 0);
+	(void)unlink(path); /* ours */
+	d.kind->close(&d);
+	sbuf_done(&d.out);
+	free_shared(shared);
+}
+
 /* What has got through is not lost by a later failure. */
 static void drain_lose__of_a_batch_that_was_settled__nothing(void **state)
 {
@@ -116,6 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drain_lose__of_notes__each_record_counts_once),
+		cmocka_unit_test(drain_file__note_behind_a_torn_line__is_a_line),
 		cmocka_unit_test(drain_lose__of_a_batch_that_was_settled__nothing),
 	};
 
