@@ -105,11 +105,10 @@ static void https_done(struct drain *d, CURLcode code)
 	}
 	if (drain_is_certificate(code))
 		drain_certificate(d);
-	if (code == CURLE_OK && status >= 400 && status < 500 && status != 429) {
-		give_up(d); /* it would be refused again, the next one perhaps not */
-		return;
-	}
-	if (d->tries >= DRAIN_TRIES)
+	/* What is refused would be refused again, the next request perhaps not: it is made later, and
+	 * at last seldom, as there always is one: the note of what was lost. */
+	if (d->tries >= DRAIN_TRIES ||
+	    (code == CURLE_OK && status >= 400 && status < 500 && status != 429))
 		give_up(d);
 	drain_failed(d, clock_ms());
 }

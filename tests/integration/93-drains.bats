@@ -123,6 +123,27 @@ accounted() {
 	wait_for 30 accounted drain
 }
 
+@test "C10.8: what an HTTPS drain refuses is not sent again but counted as lost, and the drain is asked less and less" {
+	only_root
+	serve drain https tls
+	behave drain 404
+	start_app 'echo refused; exec sleep 1000' \
+		--log "https://127.0.0.1:$port/#ca=$BASE/ca.pem&token=d.shop"
+	refused() { [ "$(grep -c ^404 "$BATS_TEST_TMPDIR/drain/requests")" -ge "$1" ]; }
+	wait_for 30 refused 2
+	# each is another request: none is a second try
+	[ -z "$(grep -o 'Frame-Id=[^ ]*' "$BATS_TEST_TMPDIR/drain/requests" | sort | uniq -d)" ]
+	wait_for 30 has 'heroku[job.1]: Error L13: '
+	# there is nothing to send but the note of the loss
+	sleep 4
+	! refused 10 || fail "it is asked all the time"
+	behave drain ok
+	wait_for 30 got_line drain 'Error L13: '
+	dyno stop -q --now job.1
+	wait_for 30 got_line drain 'State changed from up to'
+	wait_for 30 accounted drain
+}
+
 @test "C10.6: rsyslog gets every line in order over TCP and over TLS, and by UDP" {
 	only_root
 	local dir=$BATS_TEST_TMPDIR/rsyslog tcp=21514 tls=21515 udp=21516
