@@ -205,6 +205,13 @@ void sink_close(struct sink *sink);
  * be too many. Return: 0 or -errno. */
 int sink_file_ready(struct sink *sink, uint64_t more);
 
+/** sink_prepare() - see that there are buffers. Return: 0; -ENOMEM. */
+int sink_prepare(struct sink *sink);
+
+/** sink_displace() - lose the older half of what waits for room; what is left of a record that was
+ * begun stays. Return: whether there was any. */
+bool sink_displace(struct sink *sink);
+
 /* ---- records by the batch, for output.c ----------------------------------------------------- */
 
 /** sink_head() - how the records that follow begin; their time is now. */

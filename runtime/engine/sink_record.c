@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sink_record.c - texts of an app or of the platform as records of a batch: the head before each,
+ * and what within a text would end it.
+ */
+#include "engine/sink.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/logline.h"
+#include "base/str.h"
+#include "base/timetext.h"
+
+/* One record escaped from end to end. */
+_Static_assert(SINK_HEAD_BYTES + 4 * OUTPUT_LINE_BYTES + 2 <= SINK_BATCH_BYTES,
+	       "a batch has room for any record");
+
+void sink_head(struct sink *sink, const char *source, const char *dyno)
+{
+	char now[TIME_BYTES];
+	size_t len;
+
+	(void)str_fmt(sink->dyno, sizeof(sink->dyno), "%s", dyno);
+	len = str_fmt(sink->area->head, SINK_HEAD_BYTES,
+		      "%s %s[%s]: ", time_format(time_now_us(), now), source, dyno);
+	sink->head_len = MIN_OF(len, (size_t)SINK_HEAD_BYTES - 1);
+}
+
+static size_t count_byte(const char *text, size_t len, char c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += text[i] == c;
+	return n;
+}
+
+static void escape(char *to, const char *text, size_t len)
+{
+	static const char newline[] = {'\\', 'n'}, nul[] = {'\\', 'x', '0', '0'};
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '\n') {
+			memcpy(to, newline, sizeof(newline));
+			to += sizeof(newline);
+		} else if (text[i] == '\0') {
+			memcpy(to, nul, sizeof(nul));
+			to += sizeof(nul);
+		} else {
+			*to++ = text[i];
+		}
+	}
+}
+
+/* Return: false when there is no room for it below @limit. */
+static bool put(struct sink *sink, const char *text, size_t len, bool partial, size_t limit)
+{
+	bool plain = !memchr(text, '\0', len) && !memchr(text, '\n', len);
+	size_t grown =
+		plain ? len : len + 3 * count_byte(text, len, '\0') + count_byte(text, len, '\n');
+	char *to = sink->area->out + sink->to;
+
+	if (sink->to + sink->head_len + grown + partial + 1 > SINK_NOTE_BYTES + limit)
+		return false;
+	memcpy(to, sink->area->head, sink->head_len);
+	to += sink->head_len;
+	if (plain)
+		memcpy(to, text, len);
+	else
+		escape(to, text, len);
+	to += grown;
+	if (partial)
+		*to++ = LOGLINE_PARTIAL;
+	*to++ = '\n';
+	sink->to = (size_t)(to - sink->area->out);
+	sink->records++;
+	return true;
+}
+
+int sink_put(struct sink *sink, const char *text, size_t len, bool partial)
+{
+	/* Of an empty batch any is taken. */
+	while (!put(sink, text, len, partial, SINK_BATCH_BYTES)) {
+		if (sink_flush(sink) != -EAGAIN)
+			continue;
+		if (sink_is_full(sink))
+			return -EAGAIN;
+		if (sink_displace(sink))
+			continue;
+		sink_lose(sink, 1); /* no room beside what is left of a long one */
+		break;
+	}
+	return 0;
+}
+
+int sink_line(struct sink *sink, const char *source, const char *dyno, const char *text, size_t len)
+{
+	int r = sink_prepare(sink);
+
+	if (r < 0) {
+		sink_lose(sink, 1);
+		return r;
+	}
+	sink_head(sink, source, dyno);
+	do {
+		const size_t piece = MIN_OF(len, (size_t)OUTPUT_LINE_BYTES);
+
+		if (!put(sink, text, piece, piece < len, SINK_BATCH_BYTES + SINK_RESERVE_BYTES)) {
+			r = -ENOBUFS;
+			sink_lose(sink, 1);
+			break;
+		}
+		text += piece;
+		len -= piece;
+		/* What waits for room has somebody who looks for it, but for a sink without a loop. */
+		r = sink->stuck && sink->loop ? 0 : sink_flush(sink);
+	} while (len > 0);
+	return r == -EAGAIN ? 0 : r;
+}
