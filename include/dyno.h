@@ -885,8 +885,9 @@ struct dyno_log_opts {
  * @text, @text_len: what was printed; a newline or a NUL within stands as \n or \x00, and a text of
  *	   more than 10000 bytes as several lines
  * @record, @record_len: the line as it is kept, "TIME SOURCE[DYNO]: TEXT", with a NUL behind it if
- *	   @partial is set
+ *	   @partial is set, and with two blanks behind TIME if @stream is "stderr"
  * @partial: the next line of the same dyno goes on with this one's text
+ * @stream: "stdout" or "stderr", of what the app has printed; else NULL
  */
 struct dyno_log_line {
 	const char *app;
@@ -898,6 +899,7 @@ struct dyno_log_line {
 	const char *record;
 	size_t record_len;
 	int partial;
+	const char *stream;
 };
 
 /** dyno_log_fn() - non-zero ends the walk and is returned; the line counts as told. */

@@ -24,20 +24,34 @@ static bool cut(struct logline_part *rest, const char *end, struct logline_part 
 	return true;
 }
 
+static bool take_mark(struct logline_part *rest)
+{
+	if (rest->len == 0 || rest->s[0] != LOGLINE_ERR)
+		return false;
+	rest->s++;
+	rest->len--;
+	return true;
+}
+
 /* Names hold neither blanks nor brackets, so that the first of each ends a part. */
 bool logline_parse(const char *line, size_t len, struct logline *ret)
 {
 	struct logline_part rest = {line, MIN_OF(len, LOGLINE_HEAD_BYTES)};
 	struct logline r = {0};
+	bool err;
 
-	if (!cut(&rest, " ", &r.time) || r.time.len < TIME_LEAST || !cut(&rest, "[", &r.source) ||
-	    !cut(&rest, "]: ", &r.dyno))
+	if (!cut(&rest, " ", &r.time) || r.time.len < TIME_LEAST)
+		return false;
+	err = take_mark(&rest);
+	if (!cut(&rest, "[", &r.source) || !cut(&rest, "]: ", &r.dyno))
 		return false;
 	if (memchr(r.source.s, ' ', r.source.len) || memchr(r.dyno.s, ' ', r.dyno.len))
 		return false;
 	r.partial = logline_trim(line, &len);
 	r.text.s = rest.s;
 	r.text.len = len - (size_t)(rest.s - line);
+	if (logline_is_app(&r))
+		r.stream = err ? LOGLINE_STDERR : LOGLINE_STDOUT;
 	*ret = r;
 	return true;
 }
@@ -48,6 +62,14 @@ bool logline_trim(const char *line, size_t *io_len)
 		return false;
 	(*io_len)--;
 	return true;
+}
+
+const char *logline_stream_name(enum logline_stream stream)
+{
+	static const char *const names[] = {NULL, "stdout", "stderr"};
+
+	_Static_assert(ARRAY_SIZE(names) == LOGLINE_STDERR + 1, "each stream has its name");
+	return names[stream];
 }
 
 static void add_member(struct sbuf *b, const char *name, const struct logline_part *value)
@@ -62,6 +84,8 @@ void logline_json(const struct logline *record, struct sbuf *b)
 	add_member(b, "time", &record->time);
 	add_member(b, "source", &record->source);
 	add_member(b, "dyno", &record->dyno);
+	if (record->stream)
+		json_str(b, "stream", logline_stream_name(record->stream));
 	add_member(b, "text", &record->text);
 	if (record->partial)
 		json_bool(b, "partial", true);

@@ -168,19 +168,17 @@ static void add_short(struct logview *view, const struct logline *r, struct sbuf
 	sbuf_adds(out, view->color && !app ? RESET "\n" : "\n");
 }
 
-/* What is no record has no head. */
+/* Without the mark of a stream. */
 static void add_record(struct logview *view, const struct logline *r, struct sbuf *out)
 {
-	size_t head = (size_t)(r->text.s - r->time.s);
-	bool colored = view->form == LOGVIEW_TAGGED && view->color && head > 0;
+	bool colored = view->form == LOGVIEW_TAGGED && view->color;
 
-	if (colored) {
+	if (colored)
 		sbuf_adds(out, logline_is_app(r) ? palette[color_of(view, &r->dyno)] : CYAN);
-		sbuf_add(out, r->time.s, head - 1);
-		sbuf_adds(out, RESET " ");
-	} else {
-		sbuf_add(out, r->time.s, head);
-	}
+	sbuf_add(out, r->time.s, r->time.len);
+	sbuf_addc(out, ' ');
+	sbuf_add(out, r->source.s, (size_t)(r->text.s - r->source.s) - 1);
+	sbuf_adds(out, colored ? RESET " " : " ");
 	add_text(view, out, &r->text);
 	sbuf_addc(out, '\n');
 }
@@ -192,17 +190,17 @@ void logview_add(struct logview *view, const char *line, size_t len, struct sbuf
 
 	if (!parsed) {
 		(void)logline_trim(line, &len); /* nothing to tell of a damaged one */
-		r = (struct logline){.time = {line, 0}, .text = {line, len}};
+		r = (struct logline){.text = {line, len}};
 	}
 	if (parsed && view->quiet && !logline_is_app(&r))
 		return;
 
 	if (view->form == LOGVIEW_JSON) {
 		logline_json(&r, out);
-	} else if (view->form == LOGVIEW_TEXT) {
+	} else if (view->form == LOGVIEW_TEXT || !parsed) {
 		add_text(view, out, &r.text);
 		sbuf_addc(out, '\n');
-	} else if (view->form == LOGVIEW_SHORT && parsed) {
+	} else if (view->form == LOGVIEW_SHORT) {
 		add_short(view, &r, out);
 	} else {
 		add_record(view, &r, out);

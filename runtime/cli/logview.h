@@ -14,10 +14,10 @@
 
 enum logview_form {
 	LOGVIEW_SHORT,	/* "12:00:00 web.1  | text", tags aligned: for a terminal */
-	LOGVIEW_RECORD, /* the line as it is */
+	LOGVIEW_RECORD, /* "TIME SOURCE[DYNO]: text" */
 	LOGVIEW_TAGGED, /* the same with its head coloured */
 	LOGVIEW_TEXT,	/* the text alone */
-	LOGVIEW_JSON,	/* an object with schema, time, source, dyno, text */
+	LOGVIEW_JSON,	/* an object with schema, time, source, dyno, stream, text */
 };
 
 /* Dynos whose colour is remembered; those beyond share what their names give. */

@@ -88,7 +88,7 @@ static const struct opt options[] = {
 	 .kind = OPT_FLAG,
 	 .offset = OPT_FIELD(struct logs_options, no_color, bool),
 	 .help = "as --color=never"},
-	CLI_OPTION_JSON("an object a line: time, source, dyno, text"),
+	CLI_OPTION_JSON("an object a line: time, source, dyno, stream, text"),
 };
 
 /**

@@ -238,6 +238,7 @@ static int tell(const struct dyno_log *log, struct log_source *s, dyno_log_fn fn
 		line.text = s->record.text.s;
 		line.text_len = s->record.text.len;
 		line.partial = s->record.partial;
+		line.stream = logline_stream_name(s->record.stream);
 	}
 	s->ready = false;
 	return fn(data, &line);

@@ -77,7 +77,7 @@ static void take(struct output_stream *s, const char *text, size_t len)
 	struct sink *sink = s->output->sink;
 	size_t record, taken;
 
-	sink_head(sink, OUTPUT_SOURCE, s->output->dyno);
+	sink_head(sink, OUTPUT_SOURCE, s->output->dyno, s == &s->output->stream[1]);
 	while (next_record(text, len, s->fd < 0, &record, &taken)) {
 		/* What no newline has ended goes on, unless it is the end of all. */
 		if (sink_put(sink, text, record, taken == record && taken < len) == -EAGAIN) {

@@ -3,7 +3,8 @@
  * sink.h - where the lines of one dyno go: a descriptor of the caller's, or files of the data
  * directory, logs/<app>/<dyno>.log and an older .log.1.  Each line is a record that begins with the
  * time and with a source that nobody inside can forge, and holds no other newline than its last, nor
- * a NUL but before that: it says that the next record goes on with the same line, see logline.h.
+ * a NUL but before that: it says that the next record goes on with the same line, see logline.h, also
+ * on what tells standard error.
  *
  * Nothing here waits.  A pipe that is full keeps what it was given and is watched in the loop until
  * it has room; a disk that is full, or a pipe without a reader, loses it, counted, and says so in
@@ -39,7 +40,7 @@
 #define SINK_BATCH_BYTES (64U * 1024U)
 /* Room for the platform's lines beyond a batch that waits: a dozen restarts.  Own choice */
 #define SINK_RESERVE_BYTES (16U * 1024U)
-/* "TIME SOURCE[DYNO]: ", a name of 63 bytes on either side, and more. Own choice */
+/* "TIME SOURCE[DYNO]: ", a name of 63 bytes on either side, a mark, and more. Own choice */
 #define SINK_HEAD_BYTES 256U
 /* A newline, and L12 as a record. Own choice */
 #define SINK_NOTE_BYTES 512U
@@ -214,8 +215,9 @@ bool sink_displace(struct sink *sink);
 
 /* ---- records by the batch, for output.c ----------------------------------------------------- */
 
-/** sink_head() - how the records that follow begin; their time is now. */
-void sink_head(struct sink *sink, const char *source, const char *dyno);
+/** sink_head() - how the records that follow begin; their time is now. @err: they come from standard
+ * error */
+void sink_head(struct sink *sink, const char *source, const char *dyno, bool err);
 
 /**
  * sink_put() - one record, to be written by sink_flush() or when the batch is full.

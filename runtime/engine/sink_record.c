@@ -16,14 +16,16 @@
 _Static_assert(SINK_HEAD_BYTES + 4 * OUTPUT_LINE_BYTES + 2 <= SINK_BATCH_BYTES,
 	       "a batch has room for any record");
 
-void sink_head(struct sink *sink, const char *source, const char *dyno)
+void sink_head(struct sink *sink, const char *source, const char *dyno, bool err)
 {
+	static const char mark[] = {LOGLINE_ERR, '\0'};
 	char now[TIME_BYTES];
 	size_t len;
 
 	(void)str_fmt(sink->dyno, sizeof(sink->dyno), "%s", dyno);
 	len = str_fmt(sink->area->head, SINK_HEAD_BYTES,
-		      "%s %s[%s]: ", time_format(time_now_us(), now), source, dyno);
+		      "%s %s%s[%s]: ", time_format(time_now_us(), now), err ? mark : "", source,
+		      dyno);
 	sink->head_len = MIN_OF(len, (size_t)SINK_HEAD_BYTES - 1);
 }
 
@@ -102,7 +104,7 @@ int sink_line(struct sink *sink, const char *source, const char *dyno, const cha
 		sink_lose(sink, 1);
 		return r;
 	}
-	sink_head(sink, source, dyno);
+	sink_head(sink, source, dyno, false);
 	do {
 		const size_t piece = MIN_OF(len, (size_t)OUTPUT_LINE_BYTES);
 

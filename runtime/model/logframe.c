@@ -68,6 +68,8 @@ void logframe_journal(struct sbuf *b, const struct logline *r, const char *app)
 		  app);
 	field(b, "DYNO_NAME", &r->dyno);
 	field(b, "DYNO_SOURCE", &r->source);
+	if (r->stream)
+		sbuf_addf(b, "DYNO_STREAM=%s\n", logline_stream_name(r->stream));
 	field(b, "SYSLOG_TIMESTAMP", &r->time);
 	sbuf_adds(b, "MESSAGE\n");
 	sbuf_add(b, &len, sizeof(len));
@@ -77,6 +79,8 @@ void logframe_journal(struct sbuf *b, const struct logline *r, const char *app)
 
 void logframe_text(struct sbuf *b, const struct logline *r)
 {
-	sbuf_add(b, r->time.s, (size_t)(r->text.s + r->text.len - r->time.s));
+	sbuf_add(b, r->time.s, r->time.len);
+	sbuf_addc(b, ' ');
+	sbuf_add(b, r->source.s, (size_t)(r->text.s + r->text.len - r->source.s));
 	sbuf_addc(b, '\n');
 }

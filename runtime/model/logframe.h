@@ -29,7 +29,7 @@ void logframe_logplex(struct sbuf *b, const struct logline *record);
 /** logframe_journal() - one datagram for journald, in its native form. */
 void logframe_journal(struct sbuf *b, const struct logline *record, const char *app);
 
-/** logframe_text() - the record as a line of a log, without the mark of a piece. */
+/** logframe_text() - the record as a line for people, without the marks of a log. */
 void logframe_text(struct sbuf *b, const struct logline *record);
 
 #endif

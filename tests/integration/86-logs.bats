@@ -192,6 +192,38 @@ in_order() {
 	wait_for 20 last_is 'Process exited with status 143' -s heroku
 }
 
+# streams FILE: of lines of JSON, the app's texts with their streams
+streams() { jq -r 'select(.source == "app") | "\(.stream) \(.text)"' "$1" | sort | xargs; }
+
+@test "C10.1: standard output and error are one log, and JSON tells which of them a line came from, also later" {
+	local both='stderr error stdout blank stdout output' out=$BASE/out
+	as_user mkdir "$out"
+	begin_app shop --restart never --log "json:$out/json" --log "file:$out/text" -- \
+		'job: echo output; echo error >&2; echo " blank"; sleep 0.05'
+	dyno wait -q job.1 || :
+	wait_for 20 has error
+	dyno logs -n all --json >"$BATS_TEST_TMPDIR/json"
+	[ "$(streams "$BATS_TEST_TMPDIR/json")" = "$both" ] || lib_seen "streams"
+	[ "$(jq -r 'select(.source == "heroku") | .stream' "$BATS_TEST_TMPDIR/json" | sort -u)" = null ] ||
+		lib_seen "a stream of the platform's lines"
+	wait_for 20 grep -q 'status 0' "$out/json"
+	[ "$(streams "$out/json")" = "$both" ] || lib_seen "streams in a file of JSON"
+	# but for that they cannot be told apart
+	for text in "$(dyno logs -n all --source app)" "$(grep -F 'app[' "$out/text")"; do
+		[ "$(cut -d ' ' -f 3- <<<"$text" | sort | tr '\n' ,)" = ' blank,error,output,' ] ||
+			lib_seen "the form: $text"
+	done
+	[ "$(dyno logs -n all --source app --raw | sort | tr '\n' ,)" = ' blank,error,output,' ] || lib_seen "raw"
+	# what was logged without the mark of a stream can be read
+	as_user bash -c "echo '2026-06-01T12:00:00.123456+00:00 app[old.1]: x' >$BASE/data/logs/shop/old.1.log"
+	[ "$(dyno logs -n all --json old.1 | jq -r .text)" = x ] || lib_seen "without a mark"
+	as_user rm "$BASE/data/logs/shop/old.1.log"
+	# and in the foreground
+	dyno start --json --restart never "$(app -t 'job: echo output; echo error >&2; echo " blank"' front)" \
+		>"$BATS_TEST_TMPDIR/json" </dev/null
+	[ "$(streams "$BATS_TEST_TMPDIR/json")" = "$both" ] || lib_seen "streams in the foreground"
+}
+
 @test "T34: a log shows hostile bytes as text, its source cannot be forged, and JSON stays JSON" {
 	put "$BASE/apps/shop/hostile" 755 <<-'HOSTILE'
 		#!/bin/bash

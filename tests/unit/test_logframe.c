@@ -92,7 +92,7 @@ static void logframe_journal__any_bytes__behind_their_length(void **state)
 	static const char line[] = TIME " app[web.1]: a=\xff\x01";
 	static const char want[] =
 		"PRIORITY=6\nSYSLOG_FACILITY=23\nSYSLOG_IDENTIFIER=shop/web.1\n"
-		"DYNO_APP=shop\nDYNO_NAME=web.1\nDYNO_SOURCE=app\n"
+		"DYNO_APP=shop\nDYNO_NAME=web.1\nDYNO_SOURCE=app\nDYNO_STREAM=stdout\n"
 		"SYSLOG_TIMESTAMP=" TIME "\nMESSAGE\n\4\0\0\0\0\0\0\0a=\xff\x01\n";
 	const struct logline r = parse(line, STRLEN(line));
 	_cleanup_sbuf_ struct sbuf b = {0};
@@ -101,6 +101,41 @@ static void logframe_journal__any_bytes__behind_their_length(void **state)
 	logframe_journal(&b, &r, "shop");
 	assert_int_equal(b.len, STRLEN(want));
 	assert_memory_equal(b.data, want, b.len);
+}
+
+/* C10.1: the platform's have come from no stream. */
+static void logframe_journal__each_origin__says_its_stream(void **state)
+{
+	static const char err_line[] = TIME "  app[web.1]: x";
+	const struct logline e = parse(err_line, STRLEN(err_line));
+	const struct logline s = parse(system_line, STRLEN(system_line));
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	(void)state;
+	logframe_journal(&b, &e, "shop");
+	assert_non_null(strstr(sbuf_str(&b), "\nDYNO_SOURCE=app\nDYNO_STREAM=stderr\n"));
+	b.len = 0;
+	logframe_journal(&b, &s, "shop");
+	assert_null(strstr(sbuf_str(&b), "DYNO_STREAM"));
+}
+
+/* C10.1: tools cannot tell the streams apart. */
+static void logframe__standard_error__as_standard_output(void **state)
+{
+	static const char err_line[] = TIME "  app[web.1]: a <1> b";
+	const struct logline r[] = {parse(app_line, STRLEN(app_line)),
+				    parse(err_line, STRLEN(err_line))};
+	struct sbuf b[] = {{0}, {0}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
+		logframe_text(&b[i], &r[i]);
+		logframe_syslog(&b[i], &r[i], "d.x", true);
+		logframe_logplex(&b[i], &r[i]);
+	}
+	assert_string_equal(sbuf_str(&b[0]), sbuf_str(&b[1]));
+	sbuf_done(&b[0]);
+	sbuf_done(&b[1]);
 }
 
 /* The mark of a piece is for logs alone. */
@@ -123,6 +158,8 @@ int main(void)
 		cmocka_unit_test(logframe_logplex__frames__one_behind_the_other),
 		cmocka_unit_test(logframe_syslog__long_names__cut_and_counted),
 		cmocka_unit_test(logframe_journal__any_bytes__behind_their_length),
+		cmocka_unit_test(logframe_journal__each_origin__says_its_stream),
+		cmocka_unit_test(logframe__standard_error__as_standard_output),
 		cmocka_unit_test(logframe_text__piece_of_a_line__without_its_mark),
 	};
 

@@ -14,6 +14,7 @@
 
 #define AT  "2026-06-01T12:00:00.123456+00:00 "
 #define WEB AT "app[web.1]: "
+#define ERR AT " app[web.1]: "
 #define SYS AT "heroku[web.1]: "
 
 static const char *show(struct logview *view, const char *line, size_t len, struct sbuf *b)
@@ -35,7 +36,12 @@ static void logview_add__forms__are_those_of_terminal_file_and_program(void **st
 		{LOGVIEW_RECORD, SYS "State changed from starting to up",
 		 SYS "State changed from starting to up\n"},
 		{LOGVIEW_RECORD, WEB, WEB "\n"},
+		{LOGVIEW_RECORD, ERR "hello", WEB "hello\n"},
+		{LOGVIEW_RECORD, ERR " app[web.1]: hello", WEB " app[web.1]: hello\n"},
 		{LOGVIEW_TAGGED, WEB "hello", WEB "hello\n"},
+		{LOGVIEW_TAGGED, ERR "hello", WEB "hello\n"},
+		{LOGVIEW_TEXT, ERR "hello", "hello\n"},
+		{LOGVIEW_SHORT, ERR "hello", "12:00:00 web.1 | hello\n"},
 		{LOGVIEW_TEXT, WEB "hello", "hello\n"},
 		{LOGVIEW_SHORT, WEB "hello", "12:00:00 web.1 | hello\n"},
 		{LOGVIEW_SHORT, WEB "a]: b[c]: d", "12:00:00 web.1 | a]: b[c]: d\n"},
@@ -43,10 +49,16 @@ static void logview_add__forms__are_those_of_terminal_file_and_program(void **st
 		{LOGVIEW_SHORT, WEB, "12:00:00 web.1 | \n"},
 		{LOGVIEW_JSON, WEB "say \"x\"",
 		 "{\"schema\":1,\"time\":\"2026-06-01T12:00:00.123456+00:00\",\"source\":\"app\","
-		 "\"dyno\":\"web.1\",\"text\":\"say \\\"x\\\"\"}\n"},
+		 "\"dyno\":\"web.1\",\"stream\":\"stdout\",\"text\":\"say \\\"x\\\"\"}\n"},
 		{LOGVIEW_JSON, WEB "\xff\x1b",
 		 "{\"schema\":1,\"time\":\"2026-06-01T12:00:00.123456+00:00\",\"source\":\"app\","
-		 "\"dyno\":\"web.1\",\"text\":\"\xef\xbf\xbd\\u001b\"}\n"},
+		 "\"dyno\":\"web.1\",\"stream\":\"stdout\",\"text\":\"\xef\xbf\xbd\\u001b\"}\n"},
+		{LOGVIEW_JSON, ERR "hello",
+		 "{\"schema\":1,\"time\":\"2026-06-01T12:00:00.123456+00:00\",\"source\":\"app\","
+		 "\"dyno\":\"web.1\",\"stream\":\"stderr\",\"text\":\"hello\"}\n"},
+		{LOGVIEW_JSON, SYS "Idling",
+		 "{\"schema\":1,\"time\":\"2026-06-01T12:00:00.123456+00:00\","
+		 "\"source\":\"heroku\",\"dyno\":\"web.1\",\"text\":\"Idling\"}\n"},
 	};
 	_cleanup_sbuf_ struct sbuf b = {0};
 
@@ -68,7 +80,7 @@ static void logview_add__piece_of_a_line__is_marked_in_json(void **state)
 	static const char *const expected[] = {
 		WEB "half\n", WEB "half\n",
 		"{\"schema\":1,\"time\":\"2026-06-01T12:00:00.123456+00:00\",\"source\":\"app\","
-		"\"dyno\":\"web.1\",\"text\":\"half\",\"partial\":true}\n",
+		"\"dyno\":\"web.1\",\"stream\":\"stdout\",\"text\":\"half\",\"partial\":true}\n",
 		"12:00:00 web.1 | half\n", "half\n"};
 	_cleanup_sbuf_ struct sbuf b = {0};
 

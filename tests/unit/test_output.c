@@ -32,8 +32,9 @@
 #include "engine/output.h"
 #include "livedyno.h"
 
-#define HEAD	   "2026-06-01T12:00:00.123456+00:00 app[web.1]: "
-#define HEAD_BYTES STRLEN(HEAD)
+#define TIME	   "2026-06-01T12:00:00.123456+00:00"
+#define SOURCE	   "app[web.1]: "
+#define HEAD_BYTES STRLEN(TIME " " SOURCE)
 #define LONG_LIMIT 20000U
 
 /**
@@ -159,29 +160,36 @@ static const char *log_text(struct fixture *f, size_t *ret_len)
 	return text;
 }
 
-/* Whether the record that next() has found goes on in the one after it. */
+/* Of the record that next() has found: whether it goes on in the one after it, and whether standard
+ * error had it. */
 static bool last_partial;
+static bool last_err;
 
-/* The next record of a text, as if it were received at HEAD's time. Return: its length. */
+/* The next record of a text, received at whatever time. Return: its length. */
 static size_t next(const char **text, size_t *left, const char **ret)
 {
 	const char *end = memchr(*text, '\n', *left);
+	struct logline r;
 	size_t len;
 
 	assert_non_null(end);
 	len = (size_t)(end - *text);
-	assert_true(len >= HEAD_BYTES);
-	for (size_t i = 0; i < HEAD_BYTES; i++) {
-		char c = (*text)[i];
+	assert_true(logline_parse(*text, len, &r));
+	assert_int_equal(r.time.len, STRLEN(TIME));
+	for (size_t i = 0; i < r.time.len; i++) {
+		char c = r.time.s[i];
 
 		assert_int_equal(c >= '0' && c <= '9' && i < 30 ? '0' : c,
-				 HEAD[i] >= '0' && HEAD[i] <= '9' && i < 30 ? '0' : HEAD[i]);
+				 TIME[i] >= '0' && TIME[i] <= '9' && i < 30 ? '0' : TIME[i]);
 	}
-	*ret = *text + HEAD_BYTES;
-	*text = end + 1;
+	assert_memory_equal(r.source.s, SOURCE, STRLEN(SOURCE));
+	assert_ptr_equal(r.text.s, r.source.s + STRLEN(SOURCE));
+	*ret = r.text.s;
 	*left -= len + 1;
-	last_partial = logline_trim(end - len, &len);
-	return len - HEAD_BYTES;
+	*text = end + 1;
+	last_partial = r.partial;
+	last_err = r.stream == LOGLINE_STDERR;
+	return r.text.len;
 }
 
 static void assert_lines(struct fixture *f, const char *const *want, size_t n)
@@ -232,6 +240,7 @@ static void output__both_streams__lines_of_one_log(void **state)
 	assert_int_equal(f->output.stream[1].fd, -EBADF);
 	output_drain(&f->output, 0);
 	assert_lines(f, want, ARRAY_SIZE(want));
+	assert_true(last_err);
 	assert_int_equal(f->sink.dropped, 0);
 }
 
@@ -902,7 +911,15 @@ static const char *const argv_print[] = {
 /* An app may open its streams anew, whoever it is; what it leaves behind ends with it. */
 static void live_print(struct live *v, const struct live_case *c)
 {
-	static const char *const want[] = {"one", "two", "three", "four", "five"};
+	static const struct {
+		const char *text;
+		enum logline_stream stream;
+	} want[] = {{"one", LOGLINE_STDOUT},
+		    {"two", LOGLINE_STDOUT},
+		    {"three", LOGLINE_STDERR},
+		    {"four", LOGLINE_STDERR},
+		    {"five", LOGLINE_STDOUT}};
+	struct logline r;
 	struct sink sink;
 	struct output o;
 	struct loop loop;
@@ -927,12 +944,13 @@ static void live_print(struct live *v, const struct live_case *c)
 	fd = openat(v->store.data_fd, "logs/shop/web.1.log", O_RDONLY | O_CLOEXEC);
 	MUST(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && close(fd) == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
-		MUST(strlen(line) > HEAD_BYTES);
-		line += HEAD_BYTES;
-		MUST(strncmp(line, want[i], strlen(want[i])) == 0);
-		line = strchr(line, '\n');
-		MUST(line != NULL);
-		line++;
+		char *end = strchr(line, '\n');
+
+		MUST(end && logline_parse(line, (size_t)(end - line), &r));
+		MUST(r.text.len == strlen(want[i].text));
+		MUST(memcmp(r.text.s, want[i].text, r.text.len) == 0);
+		MUST(r.stream == want[i].stream);
+		line = end + 1;
 	}
 	MUST(*line == '\0');
 	live_done(v);
