@@ -142,7 +142,7 @@ static int prepare_network(struct generation *gen, struct dyno_err *err)
 	if (!gen_is_private(gen))
 		return 0;
 	return network_prepare(&gen->network, gen->app->run_fd, gen->app->opts, gen->app->name,
-			       gen->app->tag, err);
+			       err);
 }
 
 /* Of the dyno's memory file systems all but the scratch. */

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -22,12 +24,16 @@
  * beforehand, so that nothing has to be asked. Source: own choice */
 #define LINK_INSIDE_INDEX 64
 
+/* A link's number is an int above 0. Source: include/linux/netdevice.h */
+#define LINK_BITS 31
+
 /* A link that is made takes this from the default of its namespace. */
 #define NO_ADVERTS "/proc/sys/net/ipv6/conf/default/accept_ra"
 
 void network_init(struct network *net)
 {
-	*net = (struct network){.lock_fd = -EBADF, .route_fd = -EBADF, .filter_fd = -EBADF};
+	*net = (struct network){
+		.lock_fd = -EBADF, .route_fd = -EBADF, .filter_fd = -EBADF, .group_fd = -EBADF};
 }
 
 /* ---- before the launch ---------------------------------------------------------------------- */
@@ -76,20 +82,8 @@ static int take_address(struct network *net, int run_fd, struct dyno_err *err)
 	return -EADDRNOTAVAIL;
 }
 
-/* Source: FNV-1a, 32 bits. 0 stands for none. */
-static uint32_t group_of(const char *app, const char *tag)
-{
-	uint32_t h = 2166136261U;
-
-	for (; *tag; tag++)
-		h = (h ^ (uint8_t)*tag) * 16777619U;
-	for (; *app; app++)
-		h = (h ^ (uint8_t)*app) * 16777619U;
-	return h ? h : 1;
-}
-
 int network_prepare(struct network *net, int run_fd, const struct dyno_run_opts *opts,
-		    const char *app, const char *tag, struct dyno_err *err)
+		    const char *app, struct dyno_err *err)
 {
 	int r;
 
@@ -110,8 +104,13 @@ int network_prepare(struct network *net, int run_fd, const struct dyno_run_opts 
 	r = take_address(net, run_fd, err);
 	if (r < 0)
 		return r;
-	if (opts->network == DYNO_NET_PRIVATE_APP)
-		net->group = group_of(app, tag);
+	if (opts->network == DYNO_NET_PRIVATE_APP) {
+		net->group_fd =
+			openat(run_fd, app, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (net->group_fd < 0)
+			return err_set(err, ERR_RUN_DIR, errno, "open the run directory of %s",
+				       app);
+	}
 	netpool_text4(net->address, net->text);
 	netpool_text4(netpool_host(&net->note.pool), net->host_text);
 	if (net->note.ipv6)
@@ -221,6 +220,41 @@ static int route_to_dyno(struct network *net)
 	return rtnl_add_route(net->route_fd, AF_INET6, own6, NULL, net->link);
 }
 
+/* The numbers of links of one namespace; a run directory may serve several. */
+static int range_of_links(int ns_fd, uint64_t *ret)
+{
+	struct stat st;
+
+	if (fstat(ns_fd, &st) < 0)
+		return -errno;
+	/* Source: include/linux/proc_ns.h: 32 bits, of which the first are set in all of them */
+	*ret = ((uint64_t)st.st_ino & INT32_MAX) << LINK_BITS;
+	return 0;
+}
+
+/* That of the members that live, or else a new one; nobody may come between look and lock. */
+static int join_group(struct network *net, int host_ns_fd)
+{
+	uint64_t first = 0, number = 0;
+	int r = range_of_links(host_ns_fd, &first);
+
+	if (r == 0 && flock(net->group_fd, LOCK_EX) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	r = slot_find(net->group_fd, first, UINT64_C(1) << LINK_BITS, &number);
+	if (r == -ENOENT) {
+		number = first + net->link;
+		r = 0;
+	}
+	if (r == 0)
+		r = slot_share(net->group_fd, number);
+	(void)flock(net->group_fd, LOCK_UN); /* it is ours */
+	if (r == 0)
+		net->group = (uint32_t)(number - first);
+	return r;
+}
+
 /*
  * The members of an app are known by the numbers of their links, which the kernel does not give
  * again: what a killed monitor leaves in the sets is nobody's.
@@ -255,15 +289,31 @@ int network_connect(struct network *net, int pidfd, struct dyno_err *err)
 	r = route_to_dyno(net);
 	if (r < 0)
 		return err_set(err, ERR_NETWORK, -r, "make the route to %s", net->text);
-	return net->group ? tell_group(net, "add", err) : 0;
+	if (net->group_fd < 0)
+		return 0;
+	r = join_group(net, host_ns_fd);
+	if (r < 0)
+		return err_set(err, ERR_NETWORK, -r, "join the group of the app");
+	return tell_group(net, "add", err);
 }
 
 /* ---- afterwards ----------------------------------------------------------------------------- */
+
+static void leave_group(struct network *net)
+{
+	if (!net->group)
+		return;
+	/* Of no effect any more, and gone with the table at the latest. */
+	(void)tell_group(net, "delete", NULL);
+	(void)slot_unlock(net->group_fd, 0, INT64_MAX); /* it would go with the descriptor */
+	net->group = 0;
+}
 
 void network_drop(struct network *net)
 {
 	char name[NETPOOL_NAME_BYTES];
 
+	leave_group(net);
 	close_fdp(&net->filter_fd);
 	if (net->route_fd >= 0) /* it may have gone already, with its namespace */
 		(void)rtnl_delete_link(net->route_fd, netpool_link(net->address, name));
@@ -278,10 +328,9 @@ int network_denied(const struct network *net, uint64_t *ret)
 
 void network_done(struct network *net)
 {
-	/* Of no effect any more, and gone with the table at the latest. */
-	if (net->group && net->link)
-		(void)tell_group(net, "delete", NULL);
+	leave_group(net);
 	net->link = 0;
+	close_fdp(&net->group_fd);
 	close_fdp(&net->filter_fd);
 	close_fdp(&net->route_fd);
 	close_fdp(&net->lock_fd);

@@ -12,6 +12,11 @@
  * Who has an address is told by a lock in the run directory (kernel/slot.h), and by the kernel,
  * which gives a link's name only once.  Nothing has to be taken back: the links go with the dyno's
  * namespace, the route with the link, the lock with its holder.
+ *
+ * Dynos of an app that may reach each other are a group, and its number in the firewall is that of
+ * the link of its first member, which the kernel gives to no other link of the host.  All members
+ * share a lock of that number on the app's directory, where who comes later finds it: two apps
+ * cannot have one number, whatever they are called, and a group ends with its last member.
  */
 #ifndef DYNO_ENGINE_NETWORK_H
 #define DYNO_ENGINE_NETWORK_H
@@ -32,8 +37,9 @@
  * @lock_fd: keeps @address
  * @route_fd: asks the host's links and routes
  * @filter_fd: asks the table inside the dyno; negative: it has none
+ * @group_fd: the app's directory, keeps @group; negative: no other dyno may be reached
  * @address: of the dyno, in host byte order; 0: not prepared
- * @group: number of the app whose dynos may reach each other; 0: they may not
+ * @group: of dynos that may reach each other, once connected; 0: none
  * @link: number of the host's end, once connected
  * @note: what the host's table says
  * @egress: to where it may open connections
@@ -44,6 +50,7 @@ struct network {
 	int lock_fd;
 	int route_fd;
 	int filter_fd;
+	int group_fd;
 	uint32_t address;
 	uint32_t group;
 	uint32_t link;
@@ -60,12 +67,12 @@ void network_init(struct network *net);
 /**
  * network_prepare() - see to the host's part, and take an address.
  * @run_fd: the run directory (borrowed)
- * @app: the app's name, @tag: of the run directory: together the group, with "private:app"
+ * @app: the app's name; its directory is there
  * Return: 0, or -errno: ERR_NETWORK, ERR_USAGE (a range or an egress that is none), ERR_HELPER
  * (no nft), ERR_RUN_DIR.
  */
 int network_prepare(struct network *net, int run_fd, const struct dyno_run_opts *opts,
-		    const char *app, const char *tag, struct dyno_err *err);
+		    const char *app, struct dyno_err *err);
 
 /**
  * network_connect() - make the links, addresses, routes and the table of a namespace that is new.

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/util.h"
 
 int slot_open(int dir_fd, const char *name)
 {
@@ -50,13 +51,33 @@ int slot_unlock(int fd, uint64_t first, uint64_t count)
 	return fcntl(fd, F_OFD_SETLK, &range) == 0 ? 0 : -errno;
 }
 
-int slot_taken(int fd, uint64_t first, uint64_t count)
+int slot_share(int fd, uint64_t number)
+{
+	struct flock range = slot_range(F_RDLCK, number, 1);
+
+	if (fcntl(fd, F_OFD_SETLK, &range) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+int slot_find(int fd, uint64_t first, uint64_t count, uint64_t *ret)
 {
 	struct flock range = slot_range(F_WRLCK, first, count);
 
 	if (fcntl(fd, F_OFD_GETLK, &range) != 0)
 		return -errno;
-	return range.l_type != F_UNLCK;
+	if (range.l_type == F_UNLCK)
+		return -ENOENT;
+	*ret = MAX_OF((uint64_t)range.l_start, first);
+	return 0;
+}
+
+int slot_taken(int fd, uint64_t first, uint64_t count)
+{
+	uint64_t ignored;
+	int r = slot_find(fd, first, count, &ignored);
+
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
 uint64_t slot_random(uint64_t n)

@@ -49,6 +49,19 @@ int slot_lock(int fd, uint64_t first, uint64_t count);
 int slot_unlock(int fd, uint64_t first, uint64_t count);
 
 /**
+ * slot_share() - hold a number beside all others who share it, and against slot_lock().
+ * @fd: from slot_open(), or any other that may be read, of a directory too
+ * Return: 0; -EAGAIN when another description has it for itself; -errno.
+ */
+int slot_share(int fd, uint64_t number);
+
+/**
+ * slot_find() - one of @count numbers from @first on that another description holds or shares.
+ * Return: 0; -ENOENT: none is held; -errno.
+ */
+int slot_find(int fd, uint64_t first, uint64_t count, uint64_t *ret);
+
+/**
  * slot_taken() - whether another description holds one of @count numbers from @first on.
  * Return: 1, 0 or -errno.
  */

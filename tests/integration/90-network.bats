@@ -202,6 +202,45 @@ socket.create_connection(("172.16.0.1", 6379), 0.5, ("172.16.0.99", 0))'
 	assert_no_line elements
 }
 
+# groups: "NUMBER HOW-MANY" of each group that the firewall knows, and in $numbers the numbers alone
+groups() {
+	inside nft -j list map inet dyno app_of | jq -r '.nftables[].map.elem // empty | .[][1]' | sort -n |
+		uniq -c | awk '{ print $2, $1 }'
+}
+
+@test "C9.1 groups of private:app are numbered by links, not by names: a number is of one app alone" {
+	local dir first n starts=()
+	dir=$(app -t 'worker: sleep 1000' herd)
+	run -0 dyno start --detach -q -a shop --network private:app "$dir" worker=2
+	first=$(groups)
+	[[ $first == *" 2" ]] || fail "one group of two: $first"
+	[ "$(inside ip -j link | jq --argjson i "${first% 2}" 'map(select(.ifindex == $i)) | length')" = 1 ]
+	# five apps at once: five more groups, each whole
+	for n in 1 2 3 4 5; do
+		dyno start --detach -q -a "shop$n" --network private:app "$dir" worker=2 >/dev/null 3>&- &
+		starts+=("$!")
+	done
+	for n in "${starts[@]}"; do
+		wait "$n" || : # who is missing is seen below
+	done
+	run -0 groups
+	[ "$(grep -c ' 2$' <<<"$output")" = 6 ] || lib_seen "six groups of two"
+	assert_line "$first"
+	# the one by whose link the group is called may go: who stays is found by who comes
+	dyno stop --now -q shop/worker.1 >/dev/null
+	run -0 dyno start --detach -q -a shop --network private:app "$dir" worker=1
+	run -0 groups
+	assert_line "$first"
+	# a group ends with its last member; the next one is another
+	dyno stop --now -q --all -a shop >/dev/null
+	run -0 groups
+	[ "$(grep -c "^${first% 2} " <<<"$output")" = 0 ] || lib_seen "the number of those who have gone"
+	run -0 dyno start --detach -q -a shop --network private:app "$dir" worker=2
+	run -0 groups
+	[ "$(grep -c "^${first% 2} " <<<"$output")" = 0 ] || lib_seen "the number of those who have gone"
+	[ "$(grep -c ' 2$' <<<"$output")" = 6 ] || lib_seen "six groups of two"
+}
+
 @test "the range is one that no route of the host leads into, or the one that is named" {
 	local dir
 	dir=$(app oneoff)

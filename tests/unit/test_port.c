@@ -95,6 +95,46 @@ static void slot_lock__two_descriptions__exclude_each_other(void **state)
 	assert_int_equal(slot_lock(a, 100, 1), 0);
 }
 
+/* By a directory too, which nobody can have for himself. */
+static void slot_share__number__found_until_the_last_goes(void **state)
+{
+	const uint64_t far = UINT64_C(0x70000000) << 31;
+	struct rundir *run = *state;
+	_cleanup_close_ int a = openat(run->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int b = openat(run->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int c = openat(run->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t number = 1;
+
+	assert_true(a >= 0 && b >= 0 && c >= 0);
+	assert_int_equal(slot_find(a, far, 100, &number), -ENOENT);
+	assert_int_equal(number, 1);
+	assert_int_equal(slot_share(a, far + 7), 0);
+	assert_int_equal(slot_find(a, far, 100, &number), -ENOENT); /* its own */
+	assert_int_equal(slot_find(b, far, 100, &number), 0);
+	assert_int_equal(number, far + 7);
+	assert_int_equal(slot_find(b, far, 7, &number), -ENOENT);
+	assert_int_equal(slot_find(b, far + 8, 92, &number), -ENOENT);
+	assert_int_equal(slot_share(b, far + 7), 0);
+	close_fdp(&a);
+	assert_int_equal(slot_find(c, 0, INT64_MAX, &number), 0);
+	assert_int_equal(number, far + 7);
+	assert_int_equal(slot_unlock(b, 0, INT64_MAX), 0);
+	assert_int_equal(slot_find(c, 0, INT64_MAX, &number), -ENOENT);
+}
+
+static void slot_share__beside_a_lock__eagain(void **state)
+{
+	struct rundir *run = *state;
+	_cleanup_close_ int a = slot_open(run->fd, SLOT_FILE_PORTS);
+	_cleanup_close_ int b = slot_open(run->fd, SLOT_FILE_PORTS);
+
+	assert_true(a >= 0 && b >= 0);
+	assert_int_equal(slot_lock(a, 10, 5), 0);
+	assert_int_equal(slot_share(b, 12), -EAGAIN);
+	assert_int_equal(slot_share(b, 15), 0);
+	assert_int_equal(slot_lock(a, 15, 1), -EAGAIN);
+}
+
 /* T41: the lock of a killed holder is free at once, and its file is still empty. */
 static void slot_lock__holder_killed__free(void **state)
 {
@@ -405,6 +445,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		IN_RUNDIR(slot_lock__two_descriptions__exclude_each_other),
+		IN_RUNDIR(slot_share__number__found_until_the_last_goes),
+		IN_RUNDIR(slot_share__beside_a_lock__eagain),
 		IN_RUNDIR(slot_lock__holder_killed__free),
 		IN_RUNDIR(slot_open__a_link_or_a_fifo__refused),
 		cmocka_unit_test(slot_random__any_bound__below_it),
