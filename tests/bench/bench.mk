@@ -10,9 +10,9 @@ $(O)/obj/tests/bench/floor.o: $(O)/bench/floor-init $(SECCOMP_GEN)
 $(O)/obj/tests/bench/floor.o: CPPFLAGS += -DFLOOR_INIT_PATH='"$(O)/bench/floor-init"'
 $(O)/obj/tests/bench/floor.o: PIE := -fno-pie
 
-$(O)/bench/floor: $(O)/obj/tests/bench/floor.o $(O)/obj/runtime/base/clone.o
+$(O)/bench/floor: $(O)/obj/tests/bench/floor.o $(CORE_LIB)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) -static -no-pie $(LDHARDEN) -o $@ $(filter %.o,$^)
+	$(call say,LD,$@)$(CC) -static -no-pie $(LDHARDEN) -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 $(O)/bench/pairs: $(O)/obj/tests/bench/pairs.o $(call obj,$(wildcard runtime/base/*.c))
 	@mkdir -p $(@D)

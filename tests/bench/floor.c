@@ -3,15 +3,17 @@
  * floor - what the kernel alone charges for one dyno, from start to end.
  *
  * A whole process that asks the kernel for the same things as `dyno run --network none SLUG --
- * COMMAND` with the slug in the store, and does nothing else: it parses no slug, knows no options
- * of a dyno, checks nothing twice, supervises nothing.  Time it beside the real thing; a part's
- * price is the difference between two runs, since every part has a switch.
+ * COMMAND` with the slug in the store, or as one with `--network private` where veth is on, and does
+ * nothing else: it parses no slug, knows no options of a dyno, checks nothing twice, supervises
+ * nothing.  Time it beside the real thing; a part's price is the difference between two runs, since
+ * every part has a switch.
  *
  *   floor [SWITCH | no-SWITCH]... [-b PATH]... SLUG_ROOT STACK_ROOT RUN_DIR COMMAND [ARG...]
  *
  * SLUG_ROOT and STACK_ROOT are the two lower layers, RUN_DIR is a directory to mount at, and each
  * PATH is bound read-only from the host, as stack `host` does with /usr.  Root only.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -21,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -40,12 +43,14 @@
 
 #include "base/clone.h"
 #include "base/util.h"
+#include "kernel/rtnl.h"
 
 #include "seccomp_default.h"
 
 /* SWITCH(name, default, what it stands for) */
 #define SWITCHES(SWITCH)                                                                         \
 	SWITCH(netns, true, "network namespace of its own, loopback up")                         \
+	SWITCH(veth, false, "a pair of links, addresses, routes; without vfork")                 \
 	SWITCH(userns, true, "user namespace as an object, entered at the end")                  \
 	SWITCH(idmap, true, "layers and binds idmapped by it")                                   \
 	SWITCH(cgroups, true, "a leaf in each tree, joined, removed at the end")                 \
@@ -77,6 +82,8 @@ struct switches {
 #define ATTRS_TENANT	(MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 #define ATTRS_SHARED	(ATTRS_TENANT | MOUNT_ATTR_RDONLY)
 #define CGROUP_MOUNT	"/sys/fs/cgroup"
+#define LINK_INDEX	64U	    /* inside */
+#define LINK_NETWORK	0x0ac80000U /* 10.200.0.0/16 */
 
 struct floor {
 	struct switches on;
@@ -89,6 +96,7 @@ struct floor {
 	char leaf[32];
 	bool v2;
 	int tasks_fd[TREES], unified_fd;
+	int network_fd; /* the child waits for it */
 };
 
 extern const unsigned char floor_init_start[], floor_init_end[];
@@ -238,6 +246,63 @@ static void make_init(struct floor *f)
 		die("write the image of process 1");
 	MUST(fcntl(f->init_fd, F_ADD_SEALS,
 		   F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
+}
+
+/* fd64:796e:6f00::/64 has the addresses of IPv4 in its lower half. */
+static void address6(uint32_t address, uint8_t ret[16])
+{
+	static const uint8_t network[8] = {0xfd, 0x64, 0x79, 0x6e, 0x6f};
+	const uint32_t be = htonl(address);
+
+	memset(ret, 0, 16);
+	memcpy(ret, network, sizeof(network));
+	memcpy(ret + 12, &be, sizeof(be));
+}
+
+static int must_link(int r, const char *what)
+{
+	errno = r < 0 ? -r : 0;
+	if (r < 0)
+		die(what);
+	return r;
+}
+#define MUST_LINK(call) must_link(call, #call)
+
+/* As the parent while the child mounts: the child's end from within, then the host's. */
+static void make_links(const struct floor *f, int pidfd)
+{
+	const uint32_t address = LINK_NETWORK | ((uint32_t)getpid() & 0xffff);
+	const uint32_t be = htonl(address);
+	const uint64_t go = 1;
+	char name[16];
+	struct rtnl_veth veth = {.name = "eth0", .index = LINK_INDEX, .peer = name};
+	uint8_t own6[16], net6[16];
+	int fd = must_link(rtnl_open(), "rtnl_open");
+	int inside;
+	uint32_t link;
+
+	address6(address, own6);
+	address6(LINK_NETWORK, net6);
+	snprintf(name, sizeof(name), "floor-%x", address);
+	veth.peer_netns_fd = MUST(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+	MUST(setns(pidfd, CLONE_NEWNET));
+	write_file("/proc/sys/net/ipv6/conf/default/accept_ra", "0");
+	inside = must_link(rtnl_open(), "rtnl_open");
+	MUST_LINK(rtnl_add_veth(inside, &veth));
+	MUST_LINK(rtnl_add_address(inside, AF_INET, &be, LINK_INDEX));
+	MUST_LINK(rtnl_add_route(inside, AF_INET, NULL, NULL, LINK_INDEX));
+	MUST_LINK(rtnl_add_address(inside, AF_INET6, own6, LINK_INDEX));
+	MUST_LINK(rtnl_add_route(inside, AF_INET6, net6, NULL, LINK_INDEX));
+	close(inside);
+	MUST(setns(veth.peer_netns_fd, CLONE_NEWNET));
+	close(veth.peer_netns_fd);
+	link = (uint32_t)MUST_LINK(rtnl_link_index(fd, name));
+	MUST_LINK(rtnl_link_up(fd, link));
+	MUST_LINK(rtnl_add_route(fd, AF_INET, &be, NULL, link));
+	MUST_LINK(rtnl_add_route(fd, AF_INET6, own6, NULL, link));
+	close(fd);
+	if (write(f->network_fd, &go, sizeof(go)) < 0)
+		die("tell the child of its network");
 }
 
 /* ---- the child: the root --------------------------------------------------------------------- */
@@ -527,6 +592,7 @@ static void child(void *arg)
 	static const char *const envp[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/app",
 					   "DYNO=run.1", "PORT=20000", NULL};
 	const struct floor *f = arg;
+	uint64_t go;
 
 	MUST(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	MUST(setsid());
@@ -540,6 +606,8 @@ static void child(void *arg)
 	make_root(f);
 	MUST(sethostname("floor", STRLEN("floor")));
 	drop_privileges(f);
+	if (f->on.veth && read(f->network_fd, &go, sizeof(go)) < 0)
+		die("wait for the network");
 	(void)umask(022);
 	MUST(syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC));
 	if (f->on.seccomp)
@@ -636,11 +704,15 @@ int main(int argc, char **argv)
 	plan.cgroup_fd = f.unified_fd;
 	if (f.on.netns)
 		plan.flags |= CLONE_NEWNET;
-	if (f.on.vfork)
+	if (f.on.veth)
+		f.network_fd = MUST(eventfd(0, EFD_CLOEXEC));
+	else if (f.on.vfork)
 		plan.flags |= CLONE_VM | CLONE_VFORK;
 	errno = -MIN_OF(clone_call(&plan, &pidfd, &in_cgroup), 0);
 	if (errno)
 		die("clone");
+	if (f.on.veth)
+		make_links(&f, pidfd);
 	MUST(waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED));
 	if (f.on.cgroups)
 		remove_cgroups(&f);

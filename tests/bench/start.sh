@@ -7,13 +7,14 @@
 # overlay is made), no user namespace, and bwrap has neither filter nor control group.
 #
 #   ROUNDS, LONE     rounds back to back (400), and as lone starts with a pause before each (60)
+#   NETWORKS         whose tables are wanted (none host private)
 #
 # crun refuses a hybrid of both control group versions: there everything is compared in a mount
 # namespace without the v2 tree, and the hybrid has a table of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$(realpath "${1:-build}")
-rounds=${ROUNDS:-400} lone=${LONE:-60}
+rounds=${ROUNDS:-400} lone=${LONE:-60} networks=${NETWORKS:-none host private}
 work=$(mktemp -d /tmp/dyno-bench.XXXXXX)
 # The run directory is in memory, as /run is on every host that systemd has booted.
 run=$(mktemp -d /dev/shm/dyno-bench.XXXXXX)
@@ -81,10 +82,11 @@ peers() { # peers NETWORK-WORD: lines for the two peers
 --chdir /app /bin/true"
 }
 
-# compare TITLE [COMMAND...]: the list back to back and as lone starts, below COMMAND
+# compare NETWORK TITLE [COMMAND...]: the list back to back and as lone starts, below COMMAND
 compare() {
-	local title=$1
-	shift
+	local title=$2
+	[[ " $networks " == *" $1 "* ]] || return 0
+	shift 2
 	echo
 	echo "$title, back to back"
 	"$@" "$build/bench/pairs" -n "$rounds" -w 5 "$work/list"
@@ -111,11 +113,11 @@ bundle '[{"type": "network"}]'
 	peers --unshare-net
 	echo "fork, exec, wait	/bin/true"
 } >"$work/list"
-compare "network of its own" "${place[@]}" || status=1
+compare none "network of its own" "${place[@]}" || status=1
 
 if [ ${#place[@]} -gt 0 ]; then
 	sed -i '3,$d' "$work/list"
-	compare "network of its own, control groups v1 and v2" || status=1
+	compare none "network of its own, control groups v1 and v2" || status=1
 fi
 
 bundle '[]'
@@ -124,14 +126,15 @@ bundle '[]'
 	echo "dyno	$build/dyno run -q --network host $digest -- /bin/true"
 	peers ""
 } >"$work/list"
-compare "network of the host" "${place[@]}" || status=1
+compare host "network of the host" "${place[@]}" || status=1
 
 # In a network namespace of its own, which takes what dyno makes there with it.
 {
+	echo "floor with veth	${floor[*]} veth ${layers[*]} /bin/true"
 	echo "network none	$build/dyno run -q --network none $digest -- /bin/true"
 	echo "network private	$build/dyno run -q --network private $digest -- /bin/true"
 } >"$work/list"
 # shellcheck disable=SC2016 # for the inner shell
-compare "private network" unshare --net sh -c 'ip link set lo up && exec "$@"' sh || status=1
+compare private "private network" unshare --net sh -c 'ip link set lo up && exec "$@"' sh || status=1
 rmdir /sys/fs/cgroup/dyno /sys/fs/cgroup/*/dyno 2>/dev/null || :
 exit $status
