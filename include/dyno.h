@@ -191,11 +191,17 @@ int dyno_gc_network(struct dyno_host *host, dyno_gc_fn fn, void *data, struct dy
 
 /** enum dyno_network - the namespace of a dyno's network. */
 enum dyno_network {
+	DYNO_NET_AUTO,	      /* see dyno_network_meant() */
 	DYNO_NET_HOST,	      /* the host's */
 	DYNO_NET_NONE,	      /* its own, with a loopback and nothing else */
 	DYNO_NET_PRIVATE,     /* its own, with an address and a way out; root's alone */
 	DYNO_NET_PRIVATE_APP, /* the same, and dynos of one app may reach each other */
 };
+
+/** dyno_network_meant() - what DYNO_NET_AUTO stands for: as root DYNO_NET_PRIVATE, where it can be
+ * had, else DYNO_NET_HOST. Return: that, or @asked where it is another. */
+enum dyno_network dyno_network_meant(enum dyno_network asked);
+
 enum dyno_scratch { DYNO_SCRATCH_AUTO, DYNO_SCRATCH_TMPFS, DYNO_SCRATCH_DISK };
 
 /** enum dyno_tty - whether a command has a terminal of its own: a pseudo terminal inside the dyno. */
@@ -230,7 +236,9 @@ struct dyno_timing {
  * @checksum: "SHA256:<hex>" that the archive must have
  * @scratch, @scratch_bytes, @scratch_inodes: where the dyno's writes go and how many they may be;
  *       on disk DYNO_SCRATCH_NO_LIMIT bytes are no limit
- * @network: namespace of the network
+ * @network: namespace of the network; where DYNO_NET_AUTO cannot be a private one, a warning says why
+ *       it is the host's
+ * @require_network: a private one, or the start is refused
  * @subnet: "172.20.0.0/16": where private networks take their addresses, the same for all of a
  *       host; NULL: a range of 172.16.0.0/12 that no route of the host leads into
  * @egress: to where a dyno with a private network may open connections: "all", "host", "none" or
@@ -290,6 +298,7 @@ struct dyno_timing {
  * @events_fd: receives each event as a line of JSON, see dyno-events(7); 0: none
  * @log: a platform line without its time, such as source "heroku[web.1]", text "State changed
  *       from starting to up"; may be NULL
+ * @up: of dyno_run(): web listens; @where is how this host reaches it: "172.16.3.4:27301"; may be NULL
  * @tty: a terminal in place of the descriptors 0 to 2; with DYNO_TTY_AUTO 2 stays where it is none.  Its
  *       size is that of 0 to 2 at the beginning, TERM the caller's
  * @terminal: called once where there is one, as soon as the command runs: @master is its other end,
@@ -298,7 +307,7 @@ struct dyno_timing {
  *       that is readable when nobody serves it any more, which is the loss of the client; -errno:
  *       nobody does
  * @terminal_lost: called when that is so, before the dyno has ended; may be NULL
- * @data: for @log, @terminal and @terminal_lost
+ * @data: for @log, @up, @terminal and @terminal_lost
  * @timing: filled when not NULL
  */
 struct dyno_run_opts {
@@ -318,6 +327,7 @@ struct dyno_run_opts {
 	uint64_t scratch_bytes;
 	uint64_t scratch_inodes;
 	enum dyno_network network;
+	int require_network;
 	uint16_t port;
 	const char *const *publish;
 	size_t n_publish;
@@ -384,6 +394,7 @@ struct dyno_run_opts {
 	int log_metrics;
 	int events_fd;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
+	void (*up)(void *data, const char *dyno, const char *where);
 	enum dyno_tty tty;
 	int (*terminal)(void *data, int master, uint64_t idle_ms);
 	void (*terminal_lost)(void *data);

@@ -26,7 +26,7 @@ submake := $(MAKE) --no-print-directory
 
 .PHONY: demo
 demo: ## install, build, and show the guestbook serve, write, restart and forget
-	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) curl jq
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) curl jq nftables
 	+$(Q)$(submake) all slugs
 	$(Q)tests/examples/demo.sh $(O)
 

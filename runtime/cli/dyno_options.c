@@ -17,6 +17,7 @@
 #define SPEC_FD_PREFIX "fd:"
 
 static const char *const network_choices[] = {
+	[DYNO_NET_AUTO] = "auto",
 	[DYNO_NET_HOST] = "host",
 	[DYNO_NET_NONE] = "none",
 	[DYNO_NET_PRIVATE] = "private",
@@ -173,8 +174,12 @@ static const struct opt rows[] = {
 	 .kind = OPT_CHOICE,
 	 .offset = OPT_FIELD_CHOICE(struct dyno_options, run.network),
 	 .arg = "KIND",
-	 .help = "host, none, private or private:app (host)",
+	 .help = "auto, private (as root), host, none, private:app, auto",
 	 .choices = network_choices},
+	{.name = "require-network",
+	 .kind = OPT_FLAG,
+	 .offset = AT(require_network, bool),
+	 .help = "refuse where a private network cannot be had"},
 	{.name = "subnet",
 	 .kind = OPT_STRING,
 	 .offset = AT(run.subnet, const char *),
@@ -461,6 +466,7 @@ int dyno_options_take(struct cli *cli, struct dyno_options *o, struct dyno_err *
 	o->run.io_max = o->io_max.items;
 	o->run.n_io_max = o->io_max.n;
 	o->run.require_limits = o->require_limits;
+	o->run.require_network = o->require_network;
 	o->run.publish = o->publish.items;
 	o->run.n_publish = o->publish.n;
 	o->run.listen_fds = o->listen_fds.items;

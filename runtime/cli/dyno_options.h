@@ -18,7 +18,7 @@
  * struct dyno_options - the first member of the options of run and start.
  * @run: what the library is given
  * @env, @env_files, @scratch, @no_receipt, @seccomp_log, @logs, @log_fd, @log_metrics, @read_only,
- * @writable, @tmpfs, @mounts, @io_max, @publish, @listen_fds, @require_limits, @private_stack: as the parser
+ * @writable, @tmpfs, @mounts, @io_max, @publish, @listen_fds, @require_limits, @require_network, @private_stack: as the parser
  * fills them; for @run
  * @spec: --spec as it was given
  * @detach: the dynos live on without this command
@@ -47,6 +47,7 @@ struct dyno_options {
 	struct opt_list publish;
 	struct opt_list listen_fds;
 	bool require_limits;
+	bool require_network;
 	const char *spec;
 	bool detach;
 	bool wait;

@@ -121,6 +121,14 @@ static const char *command_text(struct arena *arena, const char *command)
 	return arena_strdup(arena, sbuf_str(&b));
 }
 
+/* In a network of its own it is reached under its address. */
+static const char *port_text(struct arena *arena, const struct dyno_info *info)
+{
+	if (!info->port || !info->address || str_eq(info->address, "127.0.0.1"))
+		return number(arena, info->port);
+	return arena_fmt(arena, "%s:%u", info->address, info->port);
+}
+
 static void add_row(struct table *t, const struct target *target, uint64_t now_us)
 {
 	const struct dyno_info *info = &target->info;
@@ -133,7 +141,7 @@ static void add_row(struct table *t, const struct target *target, uint64_t now_u
 	row[PS_STATE].style = state_style(info->state);
 	row[PS_SINCE].text = since_text(t->arena, info->since_us, now_us);
 	row[PS_PID].text = number(t->arena, info->pid > 0 ? (uint64_t)info->pid : 0);
-	row[PS_PORT].text = number(t->arena, info->port);
+	row[PS_PORT].text = port_text(t->arena, info);
 	row[PS_RESTARTS].text = arena_fmt(t->arena, "%u", info->restarts);
 	row[PS_COMMAND].text = command_text(t->arena, info->command);
 	for (size_t i = 0; i < _PS_COLUMN_MAX; i++)

@@ -121,6 +121,14 @@ static void log_asked(struct run_log *log)
 	log->color = log->is_tty && cli_color(log->cli, STDERR_FILENO);
 }
 
+/* While the terminal is raw a newline alone stays in its column. */
+static void print_line(struct run_log *log, struct sbuf *b)
+{
+	terminal_catch_up(&log->terminal);
+	sbuf_adds(b, terminal_is_started(&log->terminal) ? "\r\n" : "\n");
+	output_stderr(b);
+}
+
 /* A line is one write, so that it is whole however many dynos share a log. */
 static void log_line(void *data, const char *source, const char *dyno, const char *text)
 {
@@ -143,10 +151,19 @@ static void log_line(void *data, const char *source, const char *dyno, const cha
 		sbuf_addf(&b, "%s %s: ", time, tag);
 	}
 	output_add_line(&b, text);
-	terminal_catch_up(&log->terminal);
-	/* While the terminal is raw a newline alone stays in its column. */
-	sbuf_adds(&b, terminal_is_started(&log->terminal) ? "\r\n" : "\n");
-	output_stderr(&b);
+	print_line(log, &b);
+}
+
+/* As dyno start says it of a published port. */
+static void log_up(void *data, const char *dyno, const char *where)
+{
+	_cleanup_sbuf_ struct sbuf b = {0};
+	struct run_log *log = data;
+
+	if (log->quiet)
+		return;
+	sbuf_addf(&b, "dyno: %s is at http://%s", dyno, where);
+	print_line(log, &b);
 }
 
 static int serve_terminal(void *data, int master, uint64_t idle_ms)
@@ -368,6 +385,7 @@ static int run_attached(struct cli *cli, struct dyno_host *host, struct run_opti
 	int r;
 
 	o->dyno.run.log = log_line;
+	o->dyno.run.up = log_up;
 	o->dyno.run.terminal = serve_terminal;
 	o->dyno.run.terminal_lost = lose_terminal;
 	o->dyno.run.data = &log;

@@ -132,20 +132,32 @@ static int parse_types(struct cli *cli, const char *const *words, size_t n, bool
 
 /* ---- a port for people ------------------------------------------------------------------------*/
 
-/* As other tools that run a Procfile do it, on this host alone. Source: CONTRACT 12.3, base 5000 */
-#define PORT_FOR_PEOPLE "127.0.0.1:5000+"
+/* As other tools that run a Procfile do it. Source: CONTRACT 12.3, base 5000 */
+#define PORT_FOR_PEOPLE 5000
 
-/* Nobody has named a port by which web can be reached, nor said that there is to be none. */
-static void publish_for_people(const struct start_options *o, struct dyno_start_opts *start)
+/*
+ * Nobody has named a port by which web can be reached, nor said that there is to be none: then it
+ * is the first free one of this host alone from 5000 on, or from its own on, where that is another
+ * network's.
+ */
+static int publish_for_people(struct cli *cli, const struct start_options *o,
+			      struct dyno_start_opts *start, struct dyno_err *err)
 {
-	static const char *const words[] = {PORT_FOR_PEOPLE};
 	const struct dyno_run_opts *dyno = &o->dyno.run;
+	const char **words;
 
 	if (o->dyno.spec || dyno->n_publish > 0 || dyno->n_listen_fds > 0 ||
-	    (dyno->port && dyno->network == DYNO_NET_HOST))
-		return;
+	    (dyno->port && dyno_network_meant(dyno->network) == DYNO_NET_HOST))
+		return 0;
+	words = arena_calloc(&cli->arena, 1, sizeof(*words));
+	if (words)
+		words[0] = arena_fmt(&cli->arena, "127.0.0.1:%u+",
+				     dyno->port ? dyno->port : (unsigned int)PORT_FOR_PEOPLE);
+	if (!words || !words[0])
+		return err_set(err, ERR_MEMORY, ENOMEM, "keep a port");
 	start->dyno.publish = words;
-	start->dyno.n_publish = ARRAY_SIZE(words);
+	start->dyno.n_publish = 1;
+	return 0;
 }
 
 /* ---- start ------------------------------------------------------------------------------------*/
@@ -226,7 +238,9 @@ static int start_main(struct cli *cli, struct dyno_err *err)
 	if (o->dyno.detach)
 		return detached_start(cli, host, &o->dyno, &start, err);
 
-	publish_for_people(o, &start);
+	r = publish_for_people(cli, o, &start, err);
+	if (r < 0)
+		return r;
 
 	const struct foreground_plan plan = {
 		.start = start,

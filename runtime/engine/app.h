@@ -23,6 +23,7 @@
 #include "model/limits.h"
 #include "model/listenfd.h"
 #include "model/name.h"
+#include "model/netrules.h"
 #include "model/publish.h"
 #include "model/supervise.h"
 #include "rootfs/stack.h"
@@ -45,6 +46,10 @@
  * @limits: what it may use, checked and good for every start
  * @size_line: of a size that is not the table's: all of it, as in dyno-sizes(5); else NULL
  * @warnings, @n_warnings: what of it cannot be had here, to be told once
+ * @network: the one it has, never DYNO_NET_AUTO
+ * @no_network: why that is the host's though a private one was meant, to be told once; else NULL
+ * @network_note, @network_fresh: what the host's firewall table says, good for the start that comes
+ * next
  * @cpus: those of the host that dynos are spread over, where a setting asks for CPUs
  * @slow_layers: a layer, or such a source, is on a file system that may block for long
  * @name: of the app
@@ -77,6 +82,10 @@ struct app {
 	const char *size_line;
 	const char *warnings[APP_WARNINGS_MAX];
 	size_t n_warnings;
+	enum dyno_network network;
+	const char *no_network;
+	struct netrules_note network_note;
+	bool network_fresh;
 	struct cgroup_host cgroups;
 	bool have_cgroups;
 	int stop_signal;
@@ -107,6 +116,16 @@ int app_find_limits(struct app *app, struct dyno_err *err);
  * Errors: ERR_LIMITS; ERR_MEMORY.
  */
 int app_check_limits(struct app *app, bool kept, struct dyno_err *err);
+
+/**
+ * app_find_network() - the network that the dyno has: a private one that was not asked for by name
+ * falls back to the host's where it cannot be had, with a warning or, with --require-network, not.
+ * Errors: ERR_USAGE: an egress of the host's network; those of network_host(); ERR_MEMORY.
+ */
+int app_find_network(struct app *app, struct dyno_err *err);
+
+/** app_is_private() - whether it has an address of its own. */
+bool app_is_private(const struct app *app);
 
 /**
  * app_find_slug() - find the limits, look at the sockets, open what is to be mounted, acquire slug and stack.  Errors:

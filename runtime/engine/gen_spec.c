@@ -87,23 +87,23 @@ static void read_resolver_file(struct generation *gen, const char *path, struct 
  */
 static void read_resolv(struct generation *gen, struct appspec_input *in)
 {
-	if (gen->app->opts->network == DYNO_NET_NONE)
+	if (gen->app->network == DYNO_NET_NONE)
 		return;
 	read_resolver_file(gen, "/etc/resolv.conf", in);
-	if (gen_is_private(gen) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len))
+	if (app_is_private(gen->app) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len))
 		read_resolver_file(gen, "/run/systemd/resolve/resolv.conf", in);
 	gen->no_resolver =
-		gen_is_private(gen) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len);
+		app_is_private(gen->app) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len);
 }
 
 /* Under what name and address the dyno finds itself and its host. */
 static void name_addresses(struct generation *gen, struct appspec_input *in)
 {
-	if (gen_is_private(gen)) {
+	if (app_is_private(gen->app)) {
 		in->network = SPEC_NET_PRIVATE;
 		in->address = gen->network.text;
 		in->host_address = gen->network.host_text;
-	} else if (gen->app->opts->network == DYNO_NET_HOST) {
+	} else if (gen->app->network == DYNO_NET_HOST) {
 		in->network = SPEC_NET_HOST;
 		in->host_address = "127.0.0.1";
 	} else {

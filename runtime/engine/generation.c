@@ -125,24 +125,28 @@ static int reserve_port(struct generation *gen, struct dyno_err *err)
 		.fixed = gen->app->opts->port,
 		.first = PORT_FIRST,
 		.count = PORT_COUNT,
-		.shared = gen->app->opts->network == DYNO_NET_HOST,
+		.shared = gen->app->network == DYNO_NET_HOST,
 	};
 
 	return port_reserve(gen->app->run_fd, &want, &gen->port_fd, &gen->port, err);
 }
 
-bool gen_is_private(const struct generation *gen)
-{
-	return gen->app->opts->network == DYNO_NET_PRIVATE ||
-	       gen->app->opts->network == DYNO_NET_PRIVATE_APP;
-}
-
 static int prepare_network(struct generation *gen, struct dyno_err *err)
 {
-	if (!gen_is_private(gen))
+	struct app *app = gen->app;
+	int r;
+
+	if (!app_is_private(app))
 		return 0;
-	return network_prepare(&gen->network, gen->app->run_fd, gen->app->opts, gen->app->name,
-			       err);
+	/* The table that was there at the last start may have been removed since. */
+	if (!app->network_fresh) {
+		r = network_host(app->run_fd, app->opts->subnet, &app->network_note, err);
+		if (r < 0)
+			return r;
+	}
+	app->network_fresh = false;
+	gen->network.note = app->network_note;
+	return network_prepare(&gen->network, app->run_fd, app->opts, app->name, err);
 }
 
 /* Of the dyno's memory file systems all but the scratch. */
@@ -223,14 +227,14 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->require_limits = app->opts->require_limits;
 	/* By it readiness is told, health is asked and clients come, in a network of its own. */
 	l->want_listen_fd = (app->web || app->opts->health || app->n_publish > 0) &&
-			    app->opts->network != DYNO_NET_HOST;
+			    app->network != DYNO_NET_HOST;
 	l->tty = gen->tty;
 	l->sockets = app->sockets.fds;
 	l->n_sockets = app->sockets.n;
 	l->want_upper_fds = !app->opts->no_receipt || app->opts->keep;
 	l->want_root_fds = app->opts->keep;
 	l->slow_layers = app->slow_layers;
-	l->network = gen_is_private(gen) ? &gen->network : NULL;
+	l->network = app_is_private(gen->app) ? &gen->network : NULL;
 	l->timing = gen->timing;
 	if (stdio)
 		memcpy(l->stdio, stdio, sizeof(l->stdio));
@@ -263,7 +267,7 @@ static void share_timing(struct generation *gen)
 {
 	void *page;
 
-	if ((!gen->app->rootless && !gen_is_private(gen)) || !gen->timing)
+	if ((!gen->app->rootless && !app_is_private(gen->app)) || !gen->timing)
 		return;
 	page = mmap(NULL, sizeof(*gen->shared_timing), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -278,7 +282,7 @@ static void share_timing(struct generation *gen)
  * socket of its own namespace. */
 static void open_listen(struct generation *gen)
 {
-	if (gen->app->web && gen->app->opts->network == DYNO_NET_HOST && gen->host_listen_fd < 0)
+	if (gen->app->web && gen->app->network == DYNO_NET_HOST && gen->host_listen_fd < 0)
 		(void)listen_probe_open(&gen->host_listen_fd); /* without it: never up, R10 */
 }
 

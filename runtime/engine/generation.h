@@ -100,9 +100,6 @@ int gen_launch(struct generation *gen, const int stdio[3], struct dyno_err *err)
  */
 int gen_launch_copy(struct generation *gen, const int stdio[3], struct dyno_err *err);
 
-/** gen_is_private() - whether it has a private network. */
-bool gen_is_private(const struct generation *gen);
-
 /** gen_hint() - what the user could choose in place of what failed, where @err says nothing. */
 void gen_hint(const struct generation *gen, struct dyno_err *err);
 

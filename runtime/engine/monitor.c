@@ -745,6 +745,8 @@ static int prepare(struct monitor *m, struct dyno_err *err)
 	loop_init(&m->loop);
 	r = app_check_limits(m->app, m->plan->supervised, err);
 	if (r == 0)
+		r = app_find_network(m->app, err);
+	if (r == 0)
 		r = app_policy(m->app, m->plan->supervised, &policy, err);
 	if (r == 0)
 		r = make_health(m, err);
@@ -778,6 +780,8 @@ static int run(struct monitor *m)
 		tell_warning(m, filter->warnings[i]);
 	for (size_t i = 0; i < m->app->n_warnings; i++)
 		tell_warning(m, m->app->warnings[i]);
+	if (m->app->no_network)
+		tell_warning(m, m->app->no_network);
 	r = metrics_start(m);
 	if (r < 0)
 		return r;

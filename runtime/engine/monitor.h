@@ -39,6 +39,7 @@
  * @oomlog_fd: see oomlog_open(); negative: it is opened when it is needed
  * @sink: of lines, if supervised
  * @log, @log_data: of platform lines, if not
+ * @up: see dyno.h; it gets @log_data too
  * @timing: may be NULL
  */
 struct monitor_plan {
@@ -51,6 +52,7 @@ struct monitor_plan {
 	struct sink *sink;
 	void (*log)(void *data, const char *source, const char *dyno, const char *text);
 	void *log_data;
+	void (*up)(void *data, const char *dyno, const char *where);
 	struct dyno_timing *timing;
 };
 

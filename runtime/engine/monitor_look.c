@@ -12,7 +12,7 @@
 
 static bool shares_network(const struct slot *slot)
 {
-	return slot->gen.app->opts->network == DYNO_NET_HOST;
+	return slot->gen.app->network == DYNO_NET_HOST;
 }
 
 static int listen_fd(const struct slot *slot)

@@ -12,7 +12,7 @@ const char *net_word(const struct monitor *m)
 		[DYNO_NET_PRIVATE_APP] = "private:app",
 	};
 
-	return words[m->app->opts->network];
+	return words[m->app->network];
 }
 
 void net_facts(const struct slot *slot, struct dyno_info *info)

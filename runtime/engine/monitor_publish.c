@@ -70,7 +70,7 @@ static void forget(uint32_t *gens, uint32_t gen)
 
 static bool is_inside(const struct slot *slot)
 {
-	return slot->gen.app->opts->network != DYNO_NET_HOST;
+	return slot->gen.app->network != DYNO_NET_HOST;
 }
 
 /* Where nothing is known of what it listens on: as a client on the same host would. */

@@ -123,6 +123,21 @@ static void settle_record(struct monitor *m)
 	(void)record_add(m->app->store, &record, &ignored); /* the event tells it too */
 }
 
+/* How this host reaches it; with no network but loopback nobody does. */
+static void tell_up(struct monitor *m)
+{
+	char where[NETPOOL_TEXT4_BYTES + 8];
+	struct dyno_facts facts;
+
+	if (!m->plan->up || !m->app->web)
+		return;
+	tell_facts(m, &facts);
+	if (!facts.info.address || !facts.info.port)
+		return;
+	str_fmt(where, sizeof(where), "%s:%u", facts.info.address, facts.info.port);
+	m->plan->up(m->plan->log_data, m->app->place.dyno, where);
+}
+
 void tell_change(struct monitor *m, enum sup_state from, enum sup_state to)
 {
 	_cleanup_sbuf_ struct sbuf b = {0};
@@ -132,6 +147,8 @@ void tell_change(struct monitor *m, enum sup_state from, enum sup_state to)
 		settle_record(m);
 	tell_line(m, LINE_STATE,
 		  &(struct line_args){.from = sup_state_name(from), .to = sup_state_name(to)});
+	if (to == SUP_UP)
+		tell_up(m);
 	if (!is_heard(m))
 		return;
 	begin(m, &b, "state");
@@ -249,7 +266,7 @@ void tell_facts(struct monitor *m, struct dyno_facts *ret)
 			 .oneoff = m->sup.policy.oneoff,
 			 .kept = m->holding,
 			 .monitor_pid = getpid(),
-			 .address = m->app->opts->network == DYNO_NET_HOST ? "127.0.0.1" : NULL,
+			 .address = m->app->network == DYNO_NET_HOST ? "127.0.0.1" : NULL,
 			 .published = m->published,
 			 .start = m->sup.front.id,
 			 .swapping = sup_swapping(&m->sup),
@@ -417,6 +434,8 @@ void tell_inspect(struct monitor *m, struct sbuf *b)
 	json_str(b, "stack", m->app->stack.name);
 	json_str(b, "digest", m->app->entry.digest[0] ? m->app->entry.digest : NULL);
 	json_str(b, "network", net_word(m));
+	if (m->app->no_network)
+		json_str(b, "no_network", m->app->no_network);
 	json_str(b, "seccomp", m->app->opts->seccomp ? m->app->opts->seccomp : "default");
 	json_bool(b, "seccomp_log", m->app->opts->seccomp_log);
 	json_bool(b, "rootless", m->app->rootless);

@@ -85,17 +85,9 @@ static int take_address(struct network *net, int run_fd, struct dyno_err *err)
 int network_prepare(struct network *net, int run_fd, const struct dyno_run_opts *opts,
 		    const char *app, struct dyno_err *err)
 {
-	int r;
+	int r = netrules_egress_parse(opts->egress, netpool_host(&net->note.pool), &net->egress,
+				      err);
 
-	if (geteuid() != 0) {
-		err_set(err, ERR_NETWORK, EPERM, "make a private network without root");
-		err_hint(err, "use --network host or none");
-		return -EPERM;
-	}
-	r = network_host(run_fd, opts->subnet, &net->note, err);
-	if (r == 0)
-		r = netrules_egress_parse(opts->egress, netpool_host(&net->note.pool), &net->egress,
-					  err);
 	if (r < 0)
 		return r;
 	net->route_fd = rtnl_open();

@@ -65,11 +65,10 @@ struct network {
 void network_init(struct network *net);
 
 /**
- * network_prepare() - see to the host's part, and take an address.
+ * network_prepare() - take an address; @net->note is filled, by network_host().
  * @run_fd: the run directory (borrowed)
  * @app: the app's name; its directory is there
- * Return: 0, or -errno: ERR_NETWORK, ERR_USAGE (a range or an egress that is none), ERR_HELPER
- * (no nft), ERR_RUN_DIR.
+ * Return: 0, or -errno: ERR_NETWORK, ERR_USAGE (an egress that is none), ERR_RUN_DIR.
  */
 int network_prepare(struct network *net, int run_fd, const struct dyno_run_opts *opts,
 		    const char *app, struct dyno_err *err);

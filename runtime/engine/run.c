@@ -189,6 +189,7 @@ static int run(struct app *app, int signal_fd, struct dyno_outcome *ret, struct 
 		.oomlog_fd = -EBADF,
 		.log = app->opts->log,
 		.log_data = app->opts->data,
+		.up = app->opts->up,
 		.timing = app->opts->timing,
 	};
 	int r = find(app, err);

@@ -47,7 +47,8 @@ static const char *const tty_words[] = {[DYNO_TTY_DEFAULT] = "default",
 					[DYNO_TTY_AUTO] = "auto",
 					[DYNO_TTY_ALWAYS] = "always",
 					NULL};
-static const char *const network_words[] = {[DYNO_NET_HOST] = "host",
+static const char *const network_words[] = {[DYNO_NET_AUTO] = "auto",
+					    [DYNO_NET_HOST] = "host",
 					    [DYNO_NET_NONE] = "none",
 					    [DYNO_NET_PRIVATE] = "private",
 					    [DYNO_NET_PRIVATE_APP] = "private:app",
@@ -70,6 +71,7 @@ const struct dynospec_row dynospec_rows[] = {
 	U64(scratch_bytes),
 	U64(scratch_inodes),
 	CHOICE(network, enum dyno_network, network_words),
+	SCALAR("require_network", KEY_BOOL, int, dyno.require_network),
 	STRING(subnet),
 	STRING(egress),
 	SCALAR("port", KEY_U16, uint16_t, dyno.port),
@@ -132,7 +134,7 @@ const size_t dynospec_n_rows = ARRAY_SIZE(dynospec_rows);
 
 /* A setting without a key would be lost on its way to the monitor, and nobody would notice. */
 #if __SIZEOF_POINTER__ == 8
-_Static_assert(sizeof(struct dyno_run_opts) == 656 && sizeof(struct dyno_start_opts) == 688,
+_Static_assert(sizeof(struct dyno_run_opts) == 672 && sizeof(struct dyno_start_opts) == 704,
 	       "a member has come or gone: give it a key here and in dyno-spec(5), or none");
 #endif
 

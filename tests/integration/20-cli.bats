@@ -59,7 +59,7 @@ offers() {
 	run -125 --separate-stderr dyno run --port 0 app.tgz
 	three usage '"0" is not a port from 1 to 65535' 'dyno help run'
 	run -125 --separate-stderr dyno run --network nnoe app.tgz
-	three usage '"nnoe" is none of: host, none' 'did you mean none?'
+	three usage '"nnoe" is none of: auto, host, none' 'did you mean none?'
 	run -125 --separate-stderr dyno run --env
 	three usage '--env needs a value: --env K=V' 'dyno help run'
 	run -2 --separate-stderr dyno check
@@ -228,9 +228,9 @@ offers() {
 	[[ " $(offers dyno slug '') " == *' pack add info ls verify rm gc '* ]]
 	[ "$(offers dyno slug ve)" = verify ]
 	[ "$(offers dyno run --boot)" = --boot-timeout ]
-	[ "$(offers dyno run --network '')" = 'host none private private:app' ]
+	[ "$(offers dyno run --network '')" = 'auto host none private private:app' ]
 	[ "$(offers dyno run --network = n)" = none ]
-	[ "$(offers dyno run --network =)" = 'host none private private:app' ]
+	[ "$(offers dyno run --network =)" = 'auto host none private private:app' ]
 	[ "$(offers dyno run sho)" = shop.tgz ]
 	[ "$(offers dyno run --env-file sho)" = shop.tgz ]
 	[ -z "$(offers dyno run --app sho)" ]

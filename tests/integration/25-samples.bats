@@ -7,11 +7,11 @@ load dynos
 
 # web SLUG [OPTION...]: begin its web process; sets url once it is up
 web() {
-	local slug=$1 port=$((21000 + RANDOM % 8000))
+	local slug=$1
 	shift
-	begin --port "$port" "$@" "$(slug "$slug")" web
+	begin "$@" "$(slug "$slug")" web
 	up 60
-	url=http://127.0.0.1:$port
+	url=$(url)
 }
 
 # end: SIGTERM, as a platform ends a web process

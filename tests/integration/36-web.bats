@@ -23,7 +23,8 @@ port_of() { sed -n 's/.*listening on [^:]*:\([0-9]*\)$/\1/p' "$out"; }
 	up
 	[ $(($(at_us 'to up') - $(at_us 'Starting process'))) -ge 1000000 ] || fail "up too early"
 	says 1 'listening on 0.0.0.0'
-	[ "$(curl -s "http://127.0.0.1:$(port_of)/")" = ok ]
+	[[ $(url) == http://*:"$(port_of)" ]] || lib_seen "not told: $(url)"
+	[ "$(curl -s "$(url)/")" = ok ]
 	kill "$pid"
 	finish 143
 	assert_platform <<'EOF2'
@@ -70,7 +71,7 @@ EOF2
 }
 
 @test "a bind to loopback is not up; it is named at once and in R10 (C0.6, T38)" {
-	for network in host none; do
+	for network in host none private; do
 		[[ $PROFILE != rootless || $network == none ]] || continue # sockets of other programs are the user's too
 		begin --network "$network" --boot-timeout 3s "$(web 'python3 listen.py --address 127.0.0.1')"
 		wait_for 2 grep -q '127.0.0.1' "$err"
@@ -85,7 +86,7 @@ EOF2
 }
 
 @test "a bind to a wrong port is not up, and is named with the right one (C0.6, R11, T38)" {
-	for network in host none; do
+	for network in host none private; do
 		[[ $PROFILE != rootless || $network == none ]] || continue
 		begin --network "$network" --boot-timeout 2s --port 28765 "$(web 'python3 listen.py --port 28999')"
 		finish 137
@@ -106,12 +107,12 @@ s = socket.create_server(("0.0.0.0", 28766))
 time.sleep(100)' 3>&- &
 	other=$!
 	wait_for 5 bash -c ': </dev/tcp/127.0.0.1/28766'
-	run -125 dyno run --port 28766 "$(web 'sleep 1000')"
+	run -125 dyno run --network host --port 28766 "$(web 'sleep 1000')"
 	kill "$other"
 	wait "$other" || :
 	assert_error port.unavailable
 	# taken after the start
-	begin --boot-timeout 2s --port 28767 "$(web 'sleep 1000')"
+	begin --network host --boot-timeout 2s --port 28767 "$(web 'sleep 1000')"
 	wait_for 5 grep -q 'Starting process' "$err"
 	sleep 0.3
 	python3 -c '
@@ -145,6 +146,7 @@ time.sleep(100)' 3>&- &
 @test "a network of its own: only loopback inside, up all the same, unreachable from outside (C9.2)" {
 	begin --network none --port 28768 "$(web 'python3 listen.py')"
 	up 5
+	[ -z "$(url)" ] || lib_seen "nobody reaches it there: $(url)"
 	run ! curl -s -m1 http://127.0.0.1:28768/
 	[ "$(readlink "/proc/$(pid1)/ns/net")" != "$(readlink /proc/self/ns/net)" ]
 	kill "$pid"

@@ -62,14 +62,14 @@ records() { grep -c "$1" "$BASE/data/records/$2/exits" 2>/dev/null || :; }
 }
 
 # web is up: it answers a request
-serves() { curl -fsS -m 5 -o /dev/null "http://127.0.0.1:$(fact "$1" port)/"; }
+serves() { curl -fsS -m 5 -o /dev/null "http://$(fact "$1" address):$(fact "$1" port)/"; }
 
 # An endless client: what it asks of a killed dyno fails, and is no concern.
 client() {
-	local end=$((SECONDS + 100)) port
+	local end=$((SECONDS + 100)) at
 	while [ "$SECONDS" -lt "$end" ]; do
-		for port in $(dyno ps --json 3>&- | jq -r '.[] | select(.type == "web") | .port // empty'); do
-			curl -sS -m 2 -o /dev/null "http://127.0.0.1:$port/" 2>/dev/null 3>&- || :
+		for at in $(dyno ps --json 3>&- | jq -r '.[] | select(.type == "web" and .port) | "\(.address):\(.port)"'); do
+			curl -sS -m 2 -o /dev/null "http://$at/" 2>/dev/null 3>&- || :
 		done
 	done
 }

@@ -7,6 +7,7 @@
 #   begin ARG...                     dyno run ARG... in the background: $pid, $out and $err (files)
 #   finish STATUS                    wait for it; its status must be that
 #   up [SECONDS]                     wait until it has said that it is up
+#   url                              where its web listens, once it is up
 #   says SECONDS TEXT                wait until a line with TEXT is on its standard output
 #   platform                         the platform's lines of $err or standard input, without time
 #   assert_platform                  they are those on standard input, a line with * is a pattern
@@ -68,6 +69,7 @@ finish() {
 }
 
 up() { wait_for "${1:-10}" grep -q 'State changed from starting to up$' "$err"; }
+url() { sed -n 's/^dyno: [^ ]* is at //p' "$err"; }
 says() { wait_for "$1" grep -qF -- "$2" "$out"; }
 
 platform() {

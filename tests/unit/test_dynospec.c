@@ -63,7 +63,7 @@ static const char every_key[] =
 	"\"command\":[\"rake\",\"db:migrate\"],\"oneoff\":true,"
 	"\"env\":{\"B\":\"\xc3\xa9 \\\"q\\\"\",\"A\":\"\",\"C\":\"x=y\\n\"},"
 	"\"env_files\":[\"/etc/shop.env\",\"b\"],\"scratch\":\"disk\","
-	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\","
+	"\"scratch_bytes\":1073741824,\"scratch_inodes\":5000,\"network\":\"none\",\"require_network\":true,"
 	"\"subnet\":\"10.9.0.0/16\",\"egress\":\"host\",\"port\":65535,"
 	"\"publish\":[\"8080=web\"],\"hold_ms\":5000,\"listen_fds\":[\"3=web\",\"4\"],"
 	"\"uid_range\":\"100000:65536\",\"log_source\":\"dokku\",\"log_keep_bytes\":2097152,"
@@ -362,7 +362,7 @@ static const struct {
 	{TEXT(S "\"app\":{\"hex\":\"61\",\"b\":1}}"), "\"app\" is no string"},
 	{TEXT(S "\"scratch\":\"ram\"}"),
 	 "\"scratch\" is neither \"auto\" nor \"tmpfs\" nor \"disk\""},
-	{TEXT(S "\"network\":1}"), "\"network\" is neither \"host\" nor \"none\""},
+	{TEXT(S "\"network\":1}"), "\"network\" is neither \"auto\" nor \"host\""},
 	/* numbers */
 	{TEXT(S "\"port\":\"80\"}"), "\"port\" is no whole number"},
 	{TEXT(S "\"port\":80.0}"), "\"port\" is no whole number"},
