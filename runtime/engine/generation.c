@@ -126,6 +126,7 @@ static int reserve_port(struct generation *gen, struct dyno_err *err)
 		.first = PORT_FIRST,
 		.count = PORT_COUNT,
 		.shared = gen->app->network == DYNO_NET_HOST,
+		.distinct = app_is_private(gen->app),
 	};
 
 	return port_reserve(gen->app->run_fd, &want, &gen->port_fd, &gen->port, err);

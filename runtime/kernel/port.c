@@ -248,6 +248,23 @@ static int reserve_fixed(int fd, uint16_t port, struct dyno_err *err)
 	return 0;
 }
 
+/* Return: the port, or -errno with err set; where all are taken one of them will do. */
+static int reserve_distinct(int fd, const struct port_want *want, struct dyno_err *err)
+{
+	uint64_t start = slot_random(want->count);
+
+	for (uint32_t i = 0; i < want->count; i++) {
+		uint16_t port = (uint16_t)(want->first + (start + i) % want->count);
+		int r = slot_lock(fd, port, 1);
+
+		if (r == 0)
+			return port;
+		if (r != -EAGAIN)
+			return lock_failed(-r, err);
+	}
+	return (int)(want->first + start);
+}
+
 /* Return: the port, or -errno with err set. */
 static int reserve_any(int fd, const struct port_want *want, struct dyno_err *err)
 {
@@ -293,7 +310,7 @@ int port_reserve(int run_dir_fd, const struct port_want *want, int *ret_lock_fd,
 	if (want->fixed != 0 && want->fixed < first_unprivileged(want->shared))
 		return err_privileged(want->fixed, err);
 
-	if (!want->shared) {
+	if (!want->shared && (want->fixed || !want->distinct)) {
 		*ret_port = want->fixed ? want->fixed
 					: (uint16_t)(want->first + slot_random(want->count));
 		*ret_lock_fd = -EBADF;
@@ -305,7 +322,10 @@ int port_reserve(int run_dir_fd, const struct port_want *want, int *ret_lock_fd,
 		return err_set(err, ERR_RUN_DIR, -fd, "open %s in the run directory",
 			       SLOT_FILE_PORTS);
 
-	r = want->fixed ? reserve_fixed(fd, want->fixed, err) : reserve_any(fd, want, err);
+	if (!want->shared)
+		r = reserve_distinct(fd, want, err);
+	else
+		r = want->fixed ? reserve_fixed(fd, want->fixed, err) : reserve_any(fd, want, err);
 	if (r < 0)
 		return r;
 

@@ -19,17 +19,20 @@
  * @count: how many ports the range has
  * @shared: the dyno lives in the network namespace of the caller: lock the port against other
  *          dynos and bind it once; false: its namespace is its own and no port can be taken there
+ * @distinct: of one that is not shared: while there are ports left it is no other dyno's all the same,
+ *          so that a port alone tells dynos apart
  */
 struct port_want {
 	uint16_t fixed;
 	uint16_t first;
 	uint16_t count;
 	bool shared;
+	bool distinct;
 };
 
 /**
  * port_reserve() - choose a port and keep other dynos off it.
- * @run_dir_fd: the run directory (borrowed); not used unless @want->shared
+ * @run_dir_fd: the run directory (borrowed); not used unless @want->shared or @want->distinct
  * @ret_lock_fd: keeps the reservation until closed, owned by the caller; -EBADF where none is
  *               needed
  * @ret_port: the port, host byte order

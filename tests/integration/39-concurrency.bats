@@ -63,7 +63,7 @@ lines_out() { [ "$(all_out | wc -l)" -ge "$1" ]; }
 	[ "${DYNO_LONG:-0}" != 1 ] || n=100
 	dir=$(app -t 'job: exec sleep 100000' ports)
 	for k in 1 2 3 4 5; do
-		dyno start --detach -q --size none --no-receipt -a "ports$k" "$dir" "job=$n" \
+		dyno start --detach -q --network host --size none --no-receipt -a "ports$k" "$dir" "job=$n" \
 			>"$BATS_TEST_TMPDIR/$k.out" 2>&1 3>&- &
 		starts+=($!)
 	done
@@ -106,7 +106,7 @@ lines_out() { [ "$(all_out | wc -l)" -ge "$1" ]; }
 
 @test "of many that want one name, or one port, exactly one gets it (T54)" {
 	for wanted in --name=only.1 --port=28555; do
-		herd 8 "$wanted" "$SHAPES" 'echo won; exec sleep 1000'
+		herd 8 --network host "$wanted" "$SHAPES" 'echo won; exec sleep 1000'
 		lost() { [ "$(grep -lE '\[(name.taken|port.unavailable)\]' "$BATS_TEST_TMPDIR"/*.err | wc -l)" -eq 7 ]; }
 		wait_for 20 lost
 		wait_for 20 lines_out 1

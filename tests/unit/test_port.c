@@ -318,6 +318,28 @@ static void port_reserve__range__each_once_and_past_strangers(void **state)
 		close_fdp(&fds[i]);
 }
 
+/* A port alone tells dynos apart, as long as there is one for each; strangers are no matter. */
+static void port_reserve__distinct__each_once_then_any(void **state)
+{
+	struct rundir *run = *state;
+	const struct port_want want = {.first = TEST_FIRST, .count = TEST_COUNT, .distinct = true};
+	_cleanup_close_ int other = stranger(AF_INET, TEST_FIRST + 3, false, true);
+	struct dyno_err err = {0};
+	unsigned int seen = 0;
+	int fds[TEST_COUNT + 1];
+	uint16_t port;
+
+	for (int i = 0; i < TEST_COUNT + 1; i++) {
+		assert_int_equal(port_reserve(run->fd, &want, &fds[i], &port, &err), 0);
+		assert_true(port >= TEST_FIRST && port < TEST_FIRST + TEST_COUNT);
+		seen |= 1U << (port - TEST_FIRST);
+		if (i == TEST_COUNT - 1)
+			assert_int_equal(seen, (1U << TEST_COUNT) - 1);
+	}
+	for (int i = 0; i < TEST_COUNT + 1; i++)
+		close_fdp(&fds[i]);
+}
+
 /* T38: someone else holds the port: he is named. */
 static void port_reserve__fixed__dyno_or_stranger_named(void **state)
 {
@@ -454,6 +476,7 @@ int main(void)
 		IN_RUNDIR(ids_reserve__impossible_ranges__einval),
 		cmocka_unit_test(port_is_free__strangers__seen_in_every_form),
 		IN_RUNDIR(port_reserve__range__each_once_and_past_strangers),
+		IN_RUNDIR(port_reserve__distinct__each_once_then_any),
 		IN_RUNDIR(port_reserve__fixed__dyno_or_stranger_named),
 		IN_RUNDIR(port_reserve__fixed_in_time_wait__granted),
 		cmocka_unit_test(port_reserve__own_network__no_lock),
