@@ -359,7 +359,8 @@ static int connect_again(struct dyno *dyno, struct dyno_err *err)
 	return r < 0 ? connect_failed(dyno->host, dyno->app, dyno->name, r, err) : r;
 }
 
-/* Whether the one at the other end is the one that was met first. */
+/* Whether the one at the other end is the one that was met first.  Who only keeps its files now has
+ * nothing more to tell. */
 static int check_same(const struct dyno *dyno, int fd, struct dyno_err *err)
 {
 	static const struct ctl_request request = {.verb = CTL_STATE};
@@ -373,7 +374,7 @@ static int check_same(const struct dyno *dyno, int fd, struct dyno_err *err)
 	if (r < 0)
 		return r;
 	return facts.info.monitor_pid == dyno->monitor_pid &&
-			       facts.monitor_start == dyno->monitor_start
+			       facts.monitor_start == dyno->monitor_start && !facts.info.kept
 		       ? 0
 		       : -EPIPE;
 }

@@ -181,6 +181,23 @@ static void on_launch_timeout(struct loop *loop, void *data)
 	mon_settle(slot->m);
 }
 
+/* The first launch's failure is the starter's answer; the slot must still have it. */
+static void vacate(struct slot *slot)
+{
+	bool keeps_error = slot->failed < 0;
+
+	gen_done(&slot->gen);
+	*slot = (struct slot){
+		.m = slot->m,
+		.output = OUTPUT_INIT,
+		.mem = slot->mem,
+		.look_timer = slot->look_timer,
+		.launch_timer = slot->launch_timer,
+		.failed = keeps_error ? slot->failed : 0,
+		.err = slot->err,
+	};
+}
+
 /* ---- launch --------------------------------------------------------------------------------- */
 
 static int watch(struct slot *slot)
@@ -297,15 +314,24 @@ static bool try_copy(struct slot *slot)
 	return r >= 0;
 }
 
+/* What one start has left is kept until the next one begins. */
+static struct slot *free_slot(struct monitor *m)
+{
+	if (m->held)
+		vacate(take_ptr(&m->held));
+	for (size_t i = 0; i < ARRAY_SIZE(m->slots); i++)
+		if (!m->slots[i].used)
+			return &m->slots[i];
+	return NULL;
+}
+
 static void do_launch(struct monitor *m, uint32_t gen)
 {
 	struct slot *slot = slot_of(m, gen);
-	size_t i;
 	int r = 0;
 
-	for (i = 0; !slot && i < ARRAY_SIZE(m->slots); i++)
-		if (!m->slots[i].used)
-			slot = &m->slots[i];
+	if (!slot)
+		slot = free_slot(m);
 	if (!slot)
 		return; /* the table holds two generations at most */
 	if (!slot->used) {
@@ -452,28 +478,15 @@ static void bury(struct monitor *m, struct slot *slot, enum sup_reason reason)
 		tell_detail(slot) ? tell_detail(slot) : "");
 }
 
-/* The first launch's failure is the starter's answer; the slot must still have it. */
 static void discard(struct monitor *m, struct slot *slot)
 {
-	bool keeps_error = slot->failed < 0;
-
-	if (keeps_error)
+	if (slot->failed < 0)
 		report(m, &slot->err);
 	if (m->health.launch == &slot->gen.launch)
 		health_stop(&m->health);
 	output_close(&slot->output);
-	if (hold_take(slot))
-		return;
-	gen_done(&slot->gen);
-	*slot = (struct slot){
-		.m = m,
-		.output = OUTPUT_INIT,
-		.mem = slot->mem,
-		.look_timer = slot->look_timer,
-		.launch_timer = slot->launch_timer,
-		.failed = keeps_error ? slot->failed : 0,
-		.err = slot->err,
-	};
+	if (!hold_take(slot))
+		vacate(slot);
 }
 
 /* ---- what the table decides ----------------------------------------------------------------- */

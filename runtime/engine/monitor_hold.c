@@ -34,7 +34,8 @@ bool hold_take(struct slot *slot)
 {
 	struct monitor *m = slot->m;
 
-	if (!m->app->opts->keep || !slot->started)
+	/* What a newer one is to follow, or has replaced, is of no interest any more. */
+	if (!m->app->opts->keep || !slot->started || slot->gen.id != m->sup.front.id)
 		return false;
 	gen_rest(&slot->gen);
 	slot->used = false;

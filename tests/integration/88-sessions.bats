@@ -182,6 +182,68 @@ is_kept() {
 	[ -z "$(find "$BASE/data/scratch" -mindepth 1 2>/dev/null)" ] || fail "$(find "$BASE/data/scratch")"
 }
 
+# What made- files the diff of job.1 has.
+made() { dyno diff job.1 | grep -o '/app/made-[a-z]*' | sort | xargs; }
+
+# holds_as_many N: descriptors of the monitor of job.1, which hold what was written
+holds_as_many() { [ "$(as_user ls "/proc/$(monitor_of job.1)/fd" | wc -l)" = "$1" ]; }
+
+@test "--keep of a process type keeps what its last start wrote, not what a restart replaced (U13)" {
+	local dir
+	dir=$(app -t 'job: echo x >made-$(tr -dc a-z </dev/urandom | head -c 8); echo ready; trap : TERM; sleep 1000' last)
+	dyno run --detach --keep --scratch disk --grace 30s "$dir" job >/dev/null
+	became 20 job.1 up
+	wait_for 20 wrote job.1 /app/made-
+	first=$(made)
+	fds=$(as_user ls "/proc/$(monitor_of job.1)/fd" | wc -l)
+	dyno restart job.1 >/dev/null
+	wait_for 20 at_least job.1 restarts 1
+	became 20 job.1 up
+	wait_for 20 wrote job.1 /app/made-
+	wait_for 20 holds_as_many "$fds" # the first one's are gone
+	second=$(made)
+	[ "$second" != "$first" ] || fail "$first after the restart as well"
+	run -0 dyno stop --now job.1
+	[ "$output" = job.1 ] || lib_seen "the name"
+	wait_for 20 is_now_kept job.1
+	[ "$(made)" = "$second" ] || fail "$(made), not $second"
+	# to all but diff, cp and rm it has ended
+	run -0 dyno stop job.1
+	run -1 --separate-stderr dyno restart job.1
+	assert_error dyno.not-found
+	run -0 dyno rm job.1
+	supervise_quiet || fail "$(find "$BASE/run")"
+	[ -z "$(find "$BASE/data/scratch" -mindepth 1 2>/dev/null)" ] || fail "$(find "$BASE/data/scratch")"
+}
+
+@test "stop and wait hear the end of one whose files stay, detached or not (U13, C7.7)" {
+	local name waiter how
+	for how in run.1 'run.2 --now'; do
+		name=${how% *}
+		begin -q --keep --name "$name" "$SHAPES" 'echo ready; sleep 1000'
+		says 20 ready
+		(exec 3>&- && exec "${user[@]}" "$DYNO" wait "shapes/$name" >/dev/null) &
+		waiter=$!
+		# shellcheck disable=SC2086 # with its option
+		run -0 dyno stop $how
+		ended=0
+		wait "$waiter" || ended=$?
+		finish "$ended"
+		[ "$ended" -gt 128 ] || fail "status $ended"
+		wait_for 20 is_now_kept "$name"
+	done
+	for how in run.3 'run.4 --now'; do
+		name=${how% *}
+		dyno run --detach --keep --name "$name" "$SHAPES" sleep 1000 >/dev/null
+		# shellcheck disable=SC2086
+		run -0 dyno stop $how
+		wait_for 20 is_now_kept "$name"
+		run -0 dyno stop "$name"
+	done
+	run -0 dyno rm --all
+	supervise_quiet || fail "$(find "$BASE/run")"
+}
+
 # ---- attach ---------------------------------------------------------------------------------------
 
 # on_terminals: Python on standard input, with Terminal of helpers/terminal.py and attach(...)
