@@ -276,21 +276,20 @@ static int settle_in(struct app *app, struct dyno_err *err)
 	return 0;
 }
 
-static int claim(struct app *app, bool *ret_remains, struct dyno_err *err)
+int app_claim_place(const struct app *app, const struct command *command, struct state *ret,
+		    bool *ret_remains, struct dyno_err *err)
 {
 	const char *name = app->opts->name;
 	int r;
 
 	if (name) {
 		r = name_check_dyno(name, err);
-		return r < 0 ? r
-			     : state_claim(app->run_fd, app->name, name, &app->place, ret_remains,
-					   err);
+		return r < 0 ? r : state_claim(app->run_fd, app->name, name, ret, ret_remains, err);
 	}
-	if (app->command.kind == COMMAND_TYPE)
-		return state_claim_type(app->run_fd, app->name, app->command.type, &app->place,
-					ret_remains, err);
-	return state_claim_oneoff(app->run_fd, app->name, &app->place, ret_remains, err);
+	if (command->kind == COMMAND_TYPE)
+		return state_claim_type(app->run_fd, app->name, command->type, ret, ret_remains,
+					err);
+	return state_claim_oneoff(app->run_fd, app->name, ret, ret_remains, err);
 }
 
 int app_claim(struct app *app, struct dyno_err *err)
@@ -300,7 +299,7 @@ int app_claim(struct app *app, struct dyno_err *err)
 
 	r = app_find_name(app, err);
 	if (r == 0)
-		r = claim(app, &remains, err);
+		r = app_claim_place(app, &app->command, &app->place, &remains, err);
 	/* Which place it is that lacks room, or may not be written to. */
 	if (r < 0 && err && err->kind == ERR_RUN_DIR)
 		err_context(err, "%s", app->host->run_dir);

@@ -143,6 +143,14 @@ int app_find_command(struct app *app, struct dyno_err *err);
 int app_find_name(struct app *app, struct dyno_err *err);
 
 /**
+ * app_claim_place() - take the place of a dyno that is wanted once: under the name that it was given,
+ * as the type's next one, or as a one-off.
+ * Errors: those of state_claim().
+ */
+int app_claim_place(const struct app *app, const struct command *command, struct state *ret,
+		    bool *ret_remains, struct dyno_err *err);
+
+/**
  * app_claim() - take the dyno's place, and clear away what a dead monitor left there.
  * Errors: those of state_claim().
  */

@@ -27,6 +27,7 @@
 #include "engine/monitor.h"
 #include "engine/place.h"
 #include "engine/start_internal.h"
+#include "engine/statefile.h"
 #include "kernel/cgroup.h"
 #include "model/dynospec.h"
 
@@ -236,6 +237,19 @@ static int start_in(struct start *s, struct state *place, const char *type, bool
 	return r;
 }
 
+/* Whether who has its place only keeps the files of one that has ended. */
+static bool is_kept(const struct start *s, const char *dyno)
+{
+	_cleanup_arena_ struct arena arena = {0};
+	_cleanup_close_ int fd = -EBADF;
+	struct dyno_facts facts;
+	char place[2 * NAME_BYTES];
+
+	str_fmt(place, sizeof(place), "%s/%s", s->app.name, dyno);
+	fd = openat(s->app.run_fd, place, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && statefile_read(fd, &arena, &facts) == 0 && facts.info.kept;
+}
+
 static int start_named(struct start *s, const char *type, const char *dyno, struct dyno_err *err)
 {
 	struct state place = STATE_INIT;
@@ -245,7 +259,7 @@ static int start_named(struct start *s, const char *type, const char *dyno, stru
 	r = name_check_dyno(dyno, err);
 	if (r == 0)
 		r = state_claim(s->app.run_fd, s->app.name, dyno, &place, &remains, err);
-	if (r == -EEXIST) {
+	if (r == -EEXIST && !is_kept(s, dyno)) {
 		start_tell(s, dyno, DYNO_THERE);
 		return 0;
 	}
@@ -286,12 +300,12 @@ static int start_oneoff(struct start *s, struct dyno_err *err)
 	r = command_compile(&in, &s->arena, &command, err);
 	if (r < 0)
 		return r;
-	if (command_is_formation(&command))
-		return start_type(s, &(struct dyno_scale){command.type, 1}, err);
-	if (s->opts.dyno.name)
-		return start_named(s, NULL, s->opts.dyno.name, err);
-	r = state_claim_oneoff(s->app.run_fd, s->app.name, &place, &remains, err);
-	return r < 0 ? r : start_in(s, &place, NULL, remains, err);
+	/* Once each time it is asked for: one that lives already is another. */
+	r = app_claim_place(&s->app, &command, &place, &remains, err);
+	if (r < 0)
+		return r;
+	return start_in(s, &place, command_is_formation(&command) ? command.type : NULL, remains,
+			err);
 }
 
 /* ---- what became of them --------------------------------------------------------------------- */

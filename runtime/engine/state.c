@@ -143,7 +143,8 @@ static int claim_failed(int r, const char *app, const char *dyno, struct dyno_er
 {
 	if (r == -EEXIST) {
 		err_set(err, ERR_NAME_TAKEN, EEXIST, "start the dyno %s of the app %s", dyno, app);
-		err_hint(err, "choose another --name, or stop the one that runs");
+		err_hint(err, "choose another --name, or stop the one that runs: `dyno stop`, or "
+			      "`dyno rm` where its files are kept");
 		return r;
 	}
 	err_set(err, ERR_RUN_DIR, -r, "make the directory of the dyno %s/%s", app, dyno);

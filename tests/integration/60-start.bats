@@ -542,6 +542,17 @@ on_terminal() {
 	wait_for 10 no_monitors
 	run -0 dyno ps --json --all -a once
 	json '[.[] | select(.name == "w.1") | [.state, .exit_code, .restarts]] == [["crashed", 3, 0]]'
+	# whoever asks for a run gets one, or an error: another of the type has the next number
+	dir=$(app -t 'w: sleep 1000' more)
+	run -0 dyno run -d -a once "$dir" w
+	[ "$output" = w.1 ] || lib_seen "expected the lowest free number"
+	run -0 dyno run -d -a once "$dir" w
+	[ "$output" = w.2 ] || lib_seen "expected the next number"
+	for what in w 'sleep 1000'; do
+		run -125 --separate-stderr dyno run -d -a once --name w.2 "$dir" "$what"
+		assert_error name.taken
+	done
+	run -0 dyno stop --now 'once/*'
 }
 
 @test "run --pid-file names this process, and a signal before there is a dyno removes the file" {

@@ -211,6 +211,10 @@ holds_as_many() { [ "$(as_user ls "/proc/$(monitor_of job.1)/fd" | wc -l)" = "$1
 	run -0 dyno stop job.1
 	run -1 --separate-stderr dyno restart job.1
 	assert_error dyno.not-found
+	run -125 --separate-stderr dyno run --detach --name job.1 "$dir" job
+	assert_error name.taken
+	run -125 --separate-stderr dyno start --detach "$dir"
+	assert_error name.taken
 	run -0 dyno rm job.1
 	supervise_quiet || fail "$(find "$BASE/run")"
 	[ -z "$(find "$BASE/data/scratch" -mindepth 1 2>/dev/null)" ] || fail "$(find "$BASE/data/scratch")"
