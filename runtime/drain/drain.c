@@ -67,6 +67,14 @@ static bool tell_monitor(const struct drain *d, char *text, size_t len)
 	       (ssize_t)len + 1;
 }
 
+bool drain_warn(const struct drain *d, const char *text)
+{
+	char line[DRAIN_NOTE_BYTES];
+	const size_t len = str_fmt(line, sizeof(line) - 1, "Warning: %s", text);
+
+	return tell_monitor(d, line, MIN_OF(len, sizeof(line) - 2));
+}
+
 static void tell_loss(const struct drain *d, enum line_id id, struct drain_loss *loss)
 {
 	char text[256];

@@ -103,8 +103,9 @@ struct drain_shared {
  * @noted_since_us: those that notes among them tell of
  * @out, @out_from: what is being sent
  *
- * Of files: @fd, @is_regular, @is_socket; @locked: against other monitors, see sink.c; @torn: what
- * was written last is an unfinished line; @check_ms: when the name is looked at again.
+ * Of files: @fd, @is_regular, @is_socket; @locked: against other helpers, see outlet.c; @torn: what
+ * stands last in it is an unfinished line; @fresh: not looked at since it was opened; @dev, @ino: which
+ * it is; @turn_ms: when it may be tried to be turned over again; @told: why it cannot was told.
  * Of libcurl: @easy, @added: to the shared handle; @connected, @since_ms: of a stream, or when an
  * HTTPS drain began to gather; @headers, @tries, @in_flight, @frame: of one request.
  */
@@ -141,7 +142,11 @@ struct drain {
 	bool is_socket;
 	bool locked;
 	bool torn;
-	uint64_t check_ms;
+	bool fresh;
+	bool told;
+	uint64_t dev;
+	uint64_t ino;
+	uint64_t turn_ms;
 	CURL *easy;
 	bool added;
 	bool connected;
@@ -151,6 +156,25 @@ struct drain {
 	uint64_t in_flight;
 	uint64_t frame[2];
 };
+
+/* ---- outlet.c --------------------------------------------------------------------------------  */
+
+/** outlet_open() - what a drain into a file or a descriptor writes to. Return: 0; -errno with
+ * ERR_IO. */
+int outlet_open(struct drain *d, struct dyno_err *err);
+
+/**
+ * outlet_ready() - lock it, and see that a batch of @more bytes may be written to it: a line that was
+ * torn is ended, a file that bears its name no more is opened anew, one that is full turned over.
+ * Return: 0; -EBUSY: somebody else has the lock; -EAGAIN: no room; -errno.
+ */
+int outlet_ready(struct drain *d, size_t more, uint64_t now_ms);
+
+/** outlet_write() - some of a batch. Return: bytes, 1 or more; -EAGAIN: no room; -errno. */
+ssize_t outlet_write(const struct drain *d, const char *text, size_t len);
+
+/** outlet_unlock() - let others go on; what is not locked is fine. */
+void outlet_unlock(struct drain *d);
 
 /* ---- drain.c --------------------------------------------------------------------------------- */
 
@@ -164,6 +188,9 @@ void drain_taken(struct drain *d);
 /** drain_stands_for() - of how many of the dyno's records a record tells: the monitor's note of those
  * it could not hand over (L12) of as many. */
 uint64_t drain_stands_for(const char *text, size_t len);
+
+/** drain_warn() - a line for the dyno's log. Return: whether it is on its way. */
+bool drain_warn(const struct drain *d, const char *text);
 
 /** drain_waiting() - records of the ring that were not taken. */
 uint64_t drain_waiting(const struct drain *d);

@@ -111,6 +111,7 @@ static int resolve_policy(struct start *s, struct dyno_err *err)
 static const char *whole_path(struct start *s, const char *log, const struct logurl *url,
 			      struct dyno_err *err)
 {
+	const size_t scheme = strcspn(log, ":") + 1;
 	const char *whole;
 	char *cwd;
 
@@ -121,7 +122,7 @@ static const char *whole_path(struct start *s, const char *log, const struct log
 		(void)err_set(err, ERR_IO, errno, "find the working directory");
 		return NULL;
 	}
-	whole = arena_fmt(&s->arena, "%.*s%s/%s", (int)strcspn(log, ":") + 1, log, cwd, url->path);
+	whole = arena_fmt(&s->arena, "%.*s%s/%s", (int)scheme, log, cwd, log + scheme);
 	free(cwd);
 	if (!whole)
 		(void)start_no_memory(err);

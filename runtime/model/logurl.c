@@ -33,8 +33,8 @@ static int no_memory(struct dyno_err *err)
 static int refuse(const struct logurl *u, const char *why, struct dyno_err *err)
 {
 	(void)err_set(err, ERR_USAGE, 0, "log to %.100s: %s", u->shown, why);
-	err_hint(err, "file:PATH, json:PATH, fd:N, journald, syslog+udp://, syslog+tcp:// or "
-		      "syslog+tls://HOST:PORT, https://...");
+	err_hint(err, "file:PATH or json:PATH [#size=10M&count=5], fd:N, journald, syslog+udp://, "
+		      "syslog+tcp:// or syslog+tls://HOST:PORT, https://...");
 	return -EINVAL;
 }
 
@@ -84,6 +84,24 @@ static bool is_token(const char *s)
 	return true;
 }
 
+static int read_file_setting(struct logurl *u, const char *name, const char *value,
+			     struct dyno_err *err)
+{
+	if (str_eq(name, "size")) {
+		if (num_parse_size(value, &u->size_bytes) < 0)
+			return refuse(u, "size= takes a number of bytes, as 10M", err);
+		if (u->size_bytes < LOGURL_SIZE_MIN)
+			return refuse(u, "size=1M is the least", err);
+	} else if (str_eq(name, "count")) {
+		if (num_parse_u32(value, LOGURL_COUNT_MAX, &u->count) < 0 ||
+		    u->count < LOGURL_COUNT_MIN)
+			return refuse(u, "count= takes a number of files, 2 to 100", err);
+	} else {
+		return refuse(u, "behind # stand size=SIZE and count=N", err);
+	}
+	return 0;
+}
+
 static int read_setting(struct logurl *u, char *setting, struct dyno_err *err)
 {
 	char *value = strchr(setting, '=');
@@ -91,6 +109,8 @@ static int read_setting(struct logurl *u, char *setting, struct dyno_err *err)
 	if (!value)
 		return refuse(u, "a setting behind # is no NAME=VALUE", err);
 	*value++ = '\0';
+	if (!is_network(u->kind))
+		return read_file_setting(u, setting, value, err);
 	if (str_eq(setting, "ca") && value[0] == '/')
 		u->ca = value;
 	else if (str_eq(setting, "ca"))
@@ -126,6 +146,28 @@ static int read_fd(struct logurl *u, const char *rest, struct dyno_err *err)
 	if (num_parse_u32(rest, INT32_MAX, &fd) < 0)
 		return refuse(u, "no number of a descriptor", err);
 	u->fd = (int)fd;
+	return 0;
+}
+
+/* A file may have a '#' in its name. */
+static int read_file(struct logurl *u, char *rest, struct dyno_err *err)
+{
+	char *settings = strrchr(rest, '#');
+	int r = 0;
+
+	u->path = rest;
+	if (settings && strchr(settings, '=')) {
+		*settings++ = '\0';
+		r = read_settings(u, settings, err);
+	}
+	if (r < 0)
+		return r;
+	if (!*rest)
+		return refuse(u, "no path", err);
+	if (u->count > 0 && u->size_bytes == 0)
+		return refuse(u, "count= takes a size= beside it", err);
+	if (u->size_bytes > 0 && u->count == 0)
+		u->count = LOGURL_COUNT_DEFAULT;
 	return 0;
 }
 
@@ -181,10 +223,8 @@ static int read_rest(struct logurl *u, char *whole, char *rest, struct dyno_err 
 
 	if (settings)
 		*settings++ = '\0';
-	if (u->kind == LOGURL_FILE || u->kind == LOGURL_JSON) {
-		u->path = rest;
-		return *rest ? 0 : refuse(u, "no path", err);
-	}
+	if (u->kind == LOGURL_FILE || u->kind == LOGURL_JSON)
+		return read_file(u, rest, err);
 	if (u->kind == LOGURL_FD)
 		return read_fd(u, rest, err);
 	if (u->kind == LOGURL_JOURNALD_SOCKET)

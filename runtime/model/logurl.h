@@ -7,7 +7,9 @@
  *   syslog+udp://HOST[:PORT]  syslog+tcp://HOST[:PORT]  syslog+tls://HOST[:PORT]  https://...
  *
  * Those that go through a network take settings behind a '#', which is never sent: token=WORD, the
- * name that the receiver knows the drain by, and ca=FILE, the certificates to trust.
+ * name that the receiver knows the drain by, and ca=FILE, the certificates to trust.  Files take
+ * size=SIZE, from which on they are turned over, and count=N, how many there are then; a '#' without a
+ * '=' behind it belongs to the path.
  */
 #ifndef DYNO_LOGURL_H
 #define DYNO_LOGURL_H
@@ -29,6 +31,13 @@
 #define LOGURL_PORT_TLS 6514U
 #define LOGURL_JOURNALD "/run/systemd/journal/socket"
 
+/* Least size of a file that is turned over: it has room for any batch; the number of them, and what
+ * it may be. Source: own choice */
+#define LOGURL_SIZE_MIN	     (1024U * 1024U)
+#define LOGURL_COUNT_DEFAULT 5U
+#define LOGURL_COUNT_MIN     2U
+#define LOGURL_COUNT_MAX     100U
+
 enum logurl_kind {
 	LOGURL_FILE,
 	LOGURL_JSON,
@@ -44,6 +53,7 @@ enum logurl_kind {
 /**
  * struct logurl - one, in its parts; strings belong to the arena.
  * @path: of a file, or of journald's socket
+ * @size_bytes: from which on a file is turned over; 0: never; @count: how many of them there are
  * @fd: number of a descriptor
  * @host, @port: of syslog; an address of IPv6 without its brackets
  * @url: of HTTPS, as it is asked for
@@ -53,6 +63,8 @@ enum logurl_kind {
 struct logurl {
 	enum logurl_kind kind;
 	const char *path;
+	uint64_t size_bytes;
+	uint32_t count;
 	int fd;
 	const char *host;
 	uint16_t port;

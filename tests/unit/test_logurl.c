@@ -21,9 +21,16 @@ static void logurl_parse__each_kind__its_parts(void **state)
 		const char *path, *host;
 		uint16_t port;
 		const char *url, *token, *ca, *shown;
+		uint64_t size_bytes;
+		uint32_t count;
 	} cases[] = {
 		{"file:/var/log/x", LOGURL_FILE, "/var/log/x", .shown = "file:/var/log/x"},
 		{"json:a b#c", LOGURL_JSON, "a b#c", .shown = "json:a b#c"},
+		{"file:///var/log/x", LOGURL_FILE, "///var/log/x", .shown = "file:///var/log/x"},
+		{"file:/x#size=10M", LOGURL_FILE, "/x", .shown = "file:/x#size=10M",
+		 .size_bytes = 10 << 20, .count = 5},
+		{"json:/a#b#count=100&size=1048576", LOGURL_JSON, "/a#b",
+		 .shown = "json:/a#b#count=100&size=1048576", .size_bytes = 1 << 20, .count = 100},
 		{"journald", LOGURL_JOURNALD_SOCKET, LOGURL_JOURNALD, .shown = "journald"},
 		{"journald:/s", LOGURL_JOURNALD_SOCKET, "/s", .shown = "journald:/s"},
 		{"syslog+udp://logs", LOGURL_UDP, NULL, "logs", 514, .shown = "syslog+udp://logs"},
@@ -54,6 +61,8 @@ static void logurl_parse__each_kind__its_parts(void **state)
 		assert_string_equal(u.token ? u.token : "", cases[i].token ? cases[i].token : "");
 		assert_string_equal(u.ca ? u.ca : "", cases[i].ca ? cases[i].ca : "");
 		assert_string_equal(u.shown, cases[i].shown);
+		assert_int_equal(u.size_bytes, cases[i].size_bytes);
+		assert_int_equal(u.count, cases[i].count);
 	}
 }
 
@@ -63,6 +72,18 @@ static void logurl_parse__what_cannot_be__is_refused_without_secrets(void **stat
 		"",
 		"x",
 		"file:",
+		"file:#size=1M",
+		"file:x#size=",
+		"file:x#size=1023K",
+		"file:x#size=-1M",
+		"file:x#size=1M&count=1",
+		"file:x#size=1M&count=101",
+		"file:x#size=1M&count=two",
+		"file:x#count=5",
+		"file:x#size=1M&token=x",
+		"file:x#size=1M&count",
+		"file:x#sise=1M",
+		"syslog+udp://h#size=1M",
 		"fd:",
 		"fd:-1",
 		"fd:x",
