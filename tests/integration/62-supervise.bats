@@ -269,7 +269,7 @@ log_has() { grep -q "app.*: $2\$" "$BASE/data/logs/scope-$1/worker.1.log"; }
 @test "a fixed port in the host's network: restarts are one after the other, and say why (C6.4)" {
 	port=$((20000 + RANDOM % 5000))
 	dir=$(app -t 'worker: exec sleep 1000' fixed)
-	dyno start --detach --port "$port" "$dir"
+	dyno start --detach --network host --port "$port" "$dir"
 	became 10 worker.1 up
 	[ "$(fact worker.1 port)" = "$port" ] || fail "port"
 	dyno restart worker.1
