@@ -685,7 +685,7 @@ spec() { put "$BASE/spec.json" <<<"$1"; }
 		'--restart sometimes SLUG' '--exit-0 maybe SLUG' '--restart-order no SLUG' '--cycle x SLUG' \
 		'--backoff x SLUG' '--stop-signal NO SLUG' '--stop-scope some SLUG' \
 		'--health-threshold 0 SLUG' '--ready-fd 99 SLUG' '--events-fd 98 SLUG' '--ready-fd 0 SLUG' \
-		'--name x SLUG web=2' '--port 5000 SLUG web=2'; do
+		'--name x SLUG web=2' '--network host --port 5000 SLUG web=2'; do
 		# shellcheck disable=SC2086 # several words
 		run -125 --separate-stderr dyno start ${words//SLUG/$dir}
 		refused usage 125
