@@ -262,7 +262,7 @@ offers() {
 	[[ ${stderr_lines[-1]} == dyno:*'exit status 3 (exit) after '*' ms'* ]]
 }
 
-@test "platform lines go to standard error in their long form, or nowhere with -q (C10.2)" {
+@test "platform lines go to standard error in their long form, or nowhere with -q (C10.2, C0.8)" {
 	run -0 --separate-stderr dyno run "$(slug shapes)" 'echo out'
 	[ "$output" = out ]
 	form='^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{6}\+00:00 heroku\[run\.[0-9]+\]: .+$'

@@ -115,6 +115,42 @@ b' "$dir" -- printenv TWO
 	[ "$output" = $'a\nb' ]
 }
 
+@test "config vars are the same for every type, 64 kB of them, and of many lines (C3.7)" {
+	local type
+	dir=$(app -t 'web: printenv LINES_ HEROKU_APP_NAME __X BIG_ONE BIG_TWO | sha256sum' \
+		-t 'worker: printenv LINES_ HEROKU_APP_NAME __X BIG_ONE BIG_TWO | sha256sum' vars)
+	one=$(head -c 32000 /dev/zero | tr '\0' x) two=$(head -c 32000 /dev/zero | tr '\0' y)
+	# HEROKU_ and __ are the platform's, which here is who calls
+	env=(-e LINES_=$'a\n\nb' -e HEROKU_APP_NAME=shop -e __X=1 -e "BIG_ONE=$one" -e "BIG_TWO=$two")
+	want=$(printf '%s\n' $'a\n\nb' shop 1 "$one" "$two" | sha256sum)
+	for type in web worker; do
+		run -0 --separate-stderr dyno run -q --network host "${env[@]}" "$dir" "$type"
+		[ "$output" = "$want" ] || lib_seen "$type"
+	done
+}
+
+@test "the dyno's metadata of a platform: its variables, and /etc/heroku/dyno (C2.15, C3.9)" {
+	put "$BASE/meta.json" <<'END'
+{"dyno":{"id":"6f6b9f83","name":"run.6500"},"app":{"id":"a1","name":"shop"},"release":{"id":18,"commit":"2c3a","description":"Deploy 2c3a"}}
+END
+	put "$BASE/meta.env" <<'END'
+HEROKU_APP_ID=a1
+HEROKU_APP_NAME=shop
+HEROKU_DYNO_ID=6f6b9f83
+HEROKU_RELEASE_CREATED_AT=2015-04-02T18:00:42Z
+HEROKU_RELEASE_VERSION=v18
+HEROKU_SLUG_COMMIT=2c3a
+HEROKU_SLUG_DESCRIPTION="Deploy 2c3a"
+HEROKU_BUILD_COMMIT=2c3a
+END
+	run --separate-stderr dyno run -q --env-file "$BASE/meta.env" \
+		--mount "$BASE/meta.json:/etc/heroku/dyno" "$SHAPES" \
+		'cat /etc/heroku/dyno; env | grep ^HEROKU_ | LC_ALL=C sort; (echo x >>/etc/heroku/dyno) 2>&1'
+	diff - <(head -n -1 <<<"$output") < <(cat "$BASE/meta.json"; LC_ALL=C sort "$BASE/meta.env" | tr -d '"') ||
+		lib_seen "metadata"
+	[[ ${lines[-1]} =~ (Read-only file system|Permission denied)$ ]] || lib_seen "the app can change it"
+}
+
 @test "the config vars of .release are defaults, literal, and not the platform's (C5.9, T19)" {
 	dir=$(app -t 'web: true' release)
 	put "$dir/.release" <<'EOF2'

@@ -284,6 +284,25 @@ log_has() { grep -q "app.*: $2\$" "$BASE/data/logs/scope-$1/worker.1.log"; }
 	grep -q '"reason":"cycle"' "$BASE/data/records/cycle/exits" || fail "reason"
 }
 
+@test "what restarts a dyno: an exit, a signal, R10, a failed check, the cycle, a request (C6.6)" {
+	local reason
+	# begin_way REASON COMMAND OPTION...: an app of its own for each, all at once
+	begin_way() { dyno start --detach --backoff 0,1h "${@:3}" "$(app -t "web: $2" "way-$1")" >/dev/null; }
+	begin_way exit 'sleep 0.2; exit 3'
+	begin_way signal 'sleep 0.2; kill -9 $$'
+	begin_way boot-timeout 'exec sleep 1000' --boot-timeout 300ms
+	begin_way cycle 'exec python3 -m http.server "$PORT"' --cycle 300ms+1ms
+	begin_way health 'exec python3 -m http.server "$PORT"' --health http:/missing --health-interval 50ms
+	begin_way stop 'exec python3 -m http.server "$PORT"'
+	became 20 way-stop/web.1 up
+	dyno restart way-stop/web.1
+	for reason in exit signal boot-timeout cycle health stop; do
+		wait_for 20 at_least "way-$reason/web.1" restarts 1
+		grep -q "\"reason\":\"$reason\"" "$BASE/data/records/way-$reason/exits" ||
+			fail "$reason: $(cat "$BASE/data/records/way-$reason/exits")"
+	done
+}
+
 @test "one-offs without a terminal complete and are never restarted (C8.6, U13)" {
 	run -0 dyno run --detach "$SHAPES" 'echo done; exit 4'
 	[[ $output == run.[1-9][0-9][0-9][0-9] ]] || lib_seen "expected a name"

@@ -125,6 +125,25 @@ added /tmp/t
 END
 }
 
+@test "--read-only is the table of the common runtime: / ro,nosuid,nodev, /app and temporary places rw (C2.2, C2.3)" {
+	# shellcheck disable=SC2016 # for awk
+	inside --read-only --writable /app -- \
+		'awk "\$5 ~ \"^/(app|tmp|var/tmp)?\$\" { print \$5, \$6 }" /proc/self/mountinfo | sort -u'
+	assert_status 0
+	grep -qE '^/ ro,nosuid,nodev(,|$)' <<<"$output" || lib_seen "/"
+	for place in /app /tmp /var/tmp; do
+		grep -q "^$place rw," <<<"$output" || lib_seen "$place"
+	done
+	inside --read-only --writable /app -- "$(can / /usr /app /tmp /var/tmp)"
+	diff - <(echo "$output") <<'END'
+/ Read-only file system
+/usr Read-only file system
+/app yes
+/tmp yes
+/var/tmp yes
+END
+}
+
 @test "--read-only: mountinfo says so, and has no more than was planned" {
 	inside -- "$mount_flags"
 	assert_status 0

@@ -39,6 +39,26 @@ in_background() {
 	end_job
 }
 
+@test "exec runs the profile scripts; the script of ps:exec sees for whom it is (C8.12)" {
+	local dir
+	dir=$(app -t 'worker: echo ready; sleep 1000' tunnel)
+	put "$dir/.profile.d/heroku-exec.sh" <<'END'
+if [ -n "$HEROKU_EXEC_URL" ] && [ -z "$SSH_CLIENT" ] && ! [[ $DYNO =~ ^(run\..*|release\..*) ]]; then
+	echo "tunnel of $DYNO as $(id -un)"
+fi
+END
+	begin --name worker.7 -e HEROKU_EXEC_URL=http://exec.example "$dir" worker
+	says 30 ready
+	grep -qx 'tunnel of worker.7 as u[0-9]*' "$out" || fail "$(cat "$out")"
+	run -0 dyno exec -e SSH_CLIENT=1 worker.7 'echo "$DYNO"'
+	[ "$output" = worker.7 ] || lib_seen "a session of its own makes none"
+	run -0 dyno exec worker.7 true
+	[[ $output == 'tunnel of worker.7 as '* ]] || lib_seen "profile scripts"
+	run -0 dyno run -q -e HEROKU_EXEC_URL=http://exec.example "$dir" 'echo one-off'
+	[ "$output" = one-off ] || lib_seen "none in a one-off"
+	end_job
+}
+
 @test "exec refuses what it cannot do, each with its class and status" {
 	begin_job 'trap "" TERM; echo ready; while :; do sleep 1; done'
 	run -127 --separate-stderr dyno exec job.1 -- no-such-command
