@@ -9,6 +9,8 @@
 
 #define US_PER_SECOND	UINT64_C(1000000)
 #define SECONDS_PER_DAY UINT64_C(86400)
+/* Digits of a fraction. Source: date(1) and the times of other logs have nine at the most */
+#define FRACTION_MAX 9
 
 static bool is_leap(uint64_t year)
 {
@@ -73,23 +75,36 @@ enum { PART_YEAR, PART_MONTH, PART_DAY, PART_HOUR, PART_MINUTE, PART_SECOND };
 
 _Static_assert(sizeof(parts) / sizeof(parts[0]) == PART_SECOND + 1, "a row of each part");
 
-/* Takes the number that is next off *@s. False: there is none. */
-static bool take_part(const char **s, const char *end, size_t part, unsigned int *ret)
+/* Takes a number of so many digits off *@s. False: there is none. */
+static bool take_number(const char **s, const char *end, unsigned int digits, unsigned int *ret)
 {
-	const size_t before = strlen(parts[part].before);
-	const char *p = *s + before;
+	const char *p = *s;
 	unsigned int value = 0;
 
-	if ((size_t)(end - *s) < before + parts[part].digits ||
-	    memcmp(*s, parts[part].before, before) != 0)
+	if ((size_t)(end - p) < digits)
 		return false;
-	for (unsigned int i = 0; i < parts[part].digits; i++, p++) {
+	for (unsigned int i = 0; i < digits; i++, p++) {
 		if (*p < '0' || *p > '9')
 			return false;
 		value = 10 * value + (unsigned int)(*p - '0');
 	}
 	*s = p;
 	*ret = value;
+	return true;
+}
+
+/* Takes the number that is next, and what stands before it, off *@s. False: there is none. */
+static bool take_part(const char **s, const char *end, size_t part, unsigned int *ret)
+{
+	const size_t before = strlen(parts[part].before);
+	const char *p = *s + before;
+
+	if ((size_t)(end - *s) < before ||
+	    (memcmp(*s, parts[part].before, before) != 0 && !(part == PART_HOUR && **s == ' ')))
+		return false;
+	if (!take_number(&p, end, parts[part].digits, ret))
+		return false;
+	*s = p;
 	return true;
 }
 
@@ -100,10 +115,29 @@ static uint64_t take_fraction(const char **s, const char *end)
 
 	if (end - p < 2 || p[0] != '.' || p[1] < '0' || p[1] > '9')
 		return 0;
-	for (p++; p < end && *p >= '0' && *p <= '9' && unit > 0; p++, unit /= 10)
+	for (p++; p < end && *p >= '0' && *p <= '9' && p - *s <= FRACTION_MAX; p++, unit /= 10)
 		us += unit * (uint64_t)(*p - '0');
 	*s = p;
 	return us;
+}
+
+/* What stands behind a time: nothing, "Z" or "+02:00"; nothing else. False: it is none of these. */
+static bool take_zone(const char *s, const char *end, int64_t *ret_us)
+{
+	const int64_t sign = s < end && *s == '-' ? -1 : 1;
+	unsigned int hours, minutes;
+
+	*ret_us = 0;
+	if (s == end || (*s == 'Z' && s + 1 == end))
+		return true;
+	if (*s != '+' && *s != '-')
+		return false;
+	s++;
+	if (!take_number(&s, end, 2, &hours) || s == end || *s++ != ':' ||
+	    !take_number(&s, end, 2, &minutes) || s != end || hours > 23 || minutes > 59)
+		return false;
+	*ret_us = sign * (int64_t)US_PER_SECOND * (3600 * (int64_t)hours + 60 * (int64_t)minutes);
+	return true;
 }
 
 static bool is_date_and_time(const unsigned int v[])
@@ -134,21 +168,22 @@ int time_parse(const char *s, size_t len, uint64_t *ret_us)
 {
 	unsigned int v[PART_SECOND + 1] = {0};
 	const char *end = s + len;
-	size_t part = 0, left;
+	size_t part = 0;
 	uint64_t us = 0;
+	int64_t zone;
 
 	while (part <= PART_SECOND && take_part(&s, end, part, &v[part]))
 		part++;
 	if (part > PART_SECOND)
 		us = take_fraction(&s, end);
-	left = (size_t)(end - s);
-	if (left > 0 && !(left == 1 && *s == 'Z') &&
-	    !(left == STRLEN("+00:00") && memcmp(s, "+00:00", left) == 0))
+	if (part <= PART_DAY || part == PART_HOUR + 1 || !is_date_and_time(v) ||
+	    !take_zone(s, end, &zone))
 		return -EINVAL;
-	if (part <= PART_DAY || part == PART_HOUR + 1 || !is_date_and_time(v))
+	us += US_PER_SECOND * (SECONDS_PER_DAY * day_of_date(v) + 3600U * v[PART_HOUR] +
+			       60U * v[PART_MINUTE] + v[PART_SECOND]);
+	if (zone > 0 && us < (uint64_t)zone)
 		return -EINVAL;
-	*ret_us = us + US_PER_SECOND * (SECONDS_PER_DAY * day_of_date(v) + 3600U * v[PART_HOUR] +
-					60U * v[PART_MINUTE] + v[PART_SECOND]);
+	*ret_us = us - (uint64_t)zone;
 	return 0;
 }
 

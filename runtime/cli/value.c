@@ -20,6 +20,9 @@
  * slip of the hand. */
 #define SCRATCH_INODES_MAX UINT32_MAX
 
+/* A bare number from here on is a time, not a duration of 31 years. Source: own choice, 2001 */
+#define EPOCH_LEAST UINT64_C(1000000000)
+
 /* More of anything is a slip of the hand. Source: own choice */
 #define COUNT_MAX 10000U
 
@@ -119,14 +122,39 @@ static int choice_unknown(const char *s, const char *const *choices, struct dyno
 	return r;
 }
 
+/* "@1780315200", or the number alone, as `date +%s` prints it: so many seconds ago there was no log. */
+static bool parse_epoch(const char *s, uint64_t *ret_us)
+{
+	bool marked = s[0] == '@';
+	uint64_t seconds;
+
+	if (num_parse_u64(s + marked, UINT64_MAX / 1000000, &seconds) < 0 ||
+	    (!marked && seconds < EPOCH_LEAST))
+		return false;
+	*ret_us = seconds * 1000000;
+	return true;
+}
+
+static bool parse_since(const char *s, uint64_t *ret_us)
+{
+	const uint64_t now_us = time_now_us();
+	uint64_t ago_ms;
+
+	if (parse_epoch(s, ret_us))
+		return true;
+	if (num_parse_duration(s, &ago_ms) == 0 && ago_ms < now_us / 1000) {
+		*ret_us = now_us - ago_ms * 1000;
+		return true;
+	}
+	return time_parse(s, strlen(s), ret_us) == 0;
+}
+
 int value_since(const char *s, void *field, struct dyno_err *err)
 {
-	uint64_t ago_ms, us, now_us = time_now_us();
+	uint64_t us;
 	int r;
 
-	if (num_parse_duration(s, &ago_ms) == 0 && ago_ms < now_us / 1000)
-		us = now_us - ago_ms * 1000;
-	else if (time_parse(s, strlen(s), &us) < 0) {
+	if (!parse_since(s, &us)) {
 		r = err_set(err, ERR_USAGE, 0, "\"%s\" is no time", s);
 		err_hint(err, "so long ago, as 10m, or a time in UTC, as 2026-06-01T12:00:00Z");
 		return r;

@@ -32,7 +32,8 @@ int value_fd(const char *s, void *field, struct dyno_err *err);
 /** value_count() - 1 to 10000. @field: unsigned int */
 int value_count(const char *s, void *field, struct dyno_err *err);
 
-/** value_since() - the time so long ago ("10m"), or one in UTC as time_parse() takes it.
+/** value_since() - the time so long ago ("10m"), one as time_parse() takes it, or seconds since the
+ * epoch, "@1780315200".
  * @field: uint64_t, microseconds since the epoch, never 0 */
 int value_since(const char *s, void *field, struct dyno_err *err);
 

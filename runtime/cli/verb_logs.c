@@ -47,12 +47,22 @@ struct logs_options {
 static const char *const sources[] = {"all", "app", "heroku", NULL};
 
 static const struct opt options[] = {
-	TARGET_OPTION_APP(struct logs_options),
+	{.name = "app",
+	 .letter = 'a',
+	 .kind = OPT_STRING,
+	 .offset = OPT_FIELD(struct logs_options, ask.app, const char *),
+	 .arg = "APP",
+	 .help = "of this app (of the only one)"},
 	{.name = "follow",
 	 .letter = 'f',
 	 .kind = OPT_FLAG,
 	 .offset = OPT_FIELD(struct logs_options, follow, bool),
 	 .help = "go on with what is printed, until ^C"},
+	{.name = "tail",
+	 .letter = 't',
+	 .kind = OPT_FLAG,
+	 .offset = OPT_FIELD(struct logs_options, follow, bool),
+	 .help = "as --follow"},
 	{.name = "num",
 	 .letter = 'n',
 	 .kind = OPT_PARSED,

@@ -88,33 +88,48 @@ int logs_each(int dir_fd, logs_each_fn fn, void *data)
 
 /* ---- the app --------------------------------------------------------------------------------- */
 
+/** struct guess - what may have been meant. @name: the best, as names that are offered do not last */
+struct guess {
+	struct nearest near;
+	char name[2 * NAME_BYTES];
+};
+
 /**
  * struct search - one walk over all apps.
  * @n, @names: apps that are meant; @found: the first of them
- * @near, @near_name: what may have been meant
+ * @dyno: what the first pattern may have meant, an app's name before a '/' where it has one
+ * @other: which app may have been meant, if there is none of the name
  * @here: whether @app, which is looked at, is meant
  */
 struct search {
 	const struct log_choice *choice;
-	struct nearest near;
+	struct guess dyno;
+	struct guess other;
 	char found[NAME_BYTES];
 	char names[NAMES_BYTES];
-	char near_name[NAME_BYTES];
 	size_t n;
 	const char *app;
 	bool here;
 };
 
-/* The best name so far is kept, as those that are offered do not last. */
+static void guess_offer(struct guess *guess, const char *name)
+{
+	const char *before = guess->near.best;
+
+	nearest_offer(&guess->near, name);
+	if (guess->near.best == before)
+		return;
+	str_fmt(guess->name, sizeof(guess->name), "%s", name);
+	guess->near.best = guess->name;
+}
+
 static void offer(struct search *s, const char *name)
 {
-	const char *before = s->near.best;
+	char whole[2 * NAME_BYTES];
+	bool has_app = strchr(s->dyno.near.word, '/');
 
-	nearest_offer(&s->near, name);
-	if (s->near.best == before)
-		return;
-	str_fmt(s->near_name, sizeof(s->near_name), "%s", name);
-	s->near.best = s->near_name;
+	str_fmt(whole, sizeof(whole), "%s%s%s", has_app ? s->app : "", has_app ? "/" : "", name);
+	guess_offer(&s->dyno, whole);
 }
 
 static int look_at_dyno(void *data, const char *dyno)
@@ -151,18 +166,24 @@ static void look_at_app(struct search *s, struct store *store, const char *app)
 {
 	_cleanup_close_ int fd = -EBADF;
 
-	if (name_check_app(app, NULL) < 0 || (s->choice->app && !str_eq(s->choice->app, app)))
+	if (name_check_app(app, NULL) < 0)
 		return;
+	if (s->choice->app && !str_eq(s->choice->app, app)) {
+		guess_offer(&s->other, app);
+		return;
+	}
 	fd = logs_dir(store, app);
 	if (fd < 0)
 		return;
 	s->app = app;
 	s->here = false;
+	s->other.near.best = NULL; /* it is no slip */
+	s->other.near.word = "";
 	(void)logs_each(fd, look_at_dyno, s); /* what cannot be listed has no log to be read */
 	if (s->here)
 		add_name(s, app);
 	else if (s->choice->loose)
-		offer(s, app);
+		guess_offer(&s->dyno, app);
 }
 
 static int search(struct search *s, struct store *store, struct dyno_err *err)
@@ -185,13 +206,22 @@ static int refuse_several(const struct search *s, struct dyno_err *err)
 {
 	const struct log_choice *choice = s->choice;
 
-	if (choice->n_patterns > 0)
+	if (choice->n_patterns > 1)
+		(void)err_set(err, ERR_USAGE, 0, "these names mean logs of several apps: %s",
+			      s->names);
+	else if (choice->n_patterns > 0)
 		(void)err_set(err, ERR_USAGE, 0, "\"%s\" names logs of several apps: %s",
 			      choice->patterns[0], s->names);
 	else
 		(void)err_set(err, ERR_USAGE, 0, "there are logs of several apps: %s", s->names);
 	err_hint(err, "say which one: -a APP, or APP/");
 	return -EINVAL;
+}
+
+/* As of "--tail 50", which is another command's. */
+static bool is_number(const char *pattern)
+{
+	return pattern[0] && pattern[strspn(pattern, "0123456789")] == '\0';
 }
 
 static int refuse_unknown(const struct search *s, struct dyno_err *err)
@@ -204,8 +234,12 @@ static int refuse_unknown(const struct search *s, struct dyno_err *err)
 			      of, app);
 	else
 		(void)err_set(err, ERR_NOT_FOUND, 0, "no log%s%s", of, app);
-	if (s->near.best)
-		err_hint(err, "did you mean %s?", s->near.best);
+	if (s->other.near.best)
+		err_hint(err, "did you mean -a %s?", s->other.near.best);
+	else if (s->dyno.near.best)
+		err_hint(err, "did you mean %s?", s->dyno.near.best);
+	else if (choice->n_patterns > 0 && is_number(choice->patterns[0]))
+		err_hint(err, "-n %s for so many lines", choice->patterns[0]);
 	else
 		err_hint(err, "kept are those of dyno start --detach and dyno run --detach");
 	return -ENOENT;
@@ -217,7 +251,9 @@ int logs_find_app(struct store *store, struct log_choice *choice, char *app, str
 	int r;
 
 	for (int loose = 0; loose < 2 && s.n == 0; loose++) {
-		s.near = (struct nearest){.word = choice->n_patterns ? choice->patterns[0] : ""};
+		s.dyno.near =
+			(struct nearest){.word = choice->n_patterns ? choice->patterns[0] : ""};
+		s.other.near = (struct nearest){.word = choice->app ? choice->app : ""};
 		choice->loose = loose > 0;
 		r = search(&s, store, err);
 		if (r < 0)

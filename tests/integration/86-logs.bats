@@ -101,6 +101,11 @@ fails() {
 	[ "$output" = $'before\nafter' ] || lib_seen "all of it"
 	run -0 dyno logs --since 1h -n 1 --raw --source app
 	[ "$output" = after ] || lib_seen "the last of it"
+	for form in "$(TZ=XXX-05:30 date -Is -d "${since}Z")" "$(date -u -d "${since}Z" '+%F %T')" \
+		"@$(date -d "${since}Z" +%s)" "$(date -d "${since}Z" +%s)"; do
+		run -0 dyno logs --since "$form" --raw --source app
+		[ "$output" = after ] || lib_seen "what is not older than $form"
+	done
 	run -0 dyno logs --since 2999-01-01
 	[ -z "$output" ] || lib_seen "nothing"
 	dyno rm -q job.1
@@ -123,6 +128,14 @@ fails() {
 	[ "$output" = blog ] || lib_seen "of one app"
 	fails 1 dyno.not-found logs -a shop wob
 	[[ $stderr == *'did you mean web?'* ]] || lib_seen "hint"
+	fails 1 dyno.not-found logs shop/web.9
+	[[ $stderr == *'did you mean shop/web.1?'* ]] || lib_seen "hint"
+	fails 1 dyno.not-found logs -a shpo
+	[[ $stderr == *'did you mean -a shop?'* ]] || lib_seen "hint"
+	fails 1 dyno.not-found logs -a shop --tail 50
+	[[ $stderr == *'-n 50 '* ]] || lib_seen "hint"
+	fails 2 usage logs shop/ blog/
+	[[ $stderr == *'these names'*'blog, shop'* ]] || lib_seen "their names"
 	fails 2 usage logs -n some -a shop
 	fails 2 usage logs --since yesterday -a shop
 	run -2 dyno logs --raw --json -a shop
