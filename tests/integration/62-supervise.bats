@@ -303,6 +303,78 @@ log_has() { grep -q "app.*: $2\$" "$BASE/data/logs/scope-$1/worker.1.log"; }
 	done
 }
 
+# A script that shows, between two lines, what a start's settings have come to.
+show='#!/bin/bash
+echo begin
+echo "nofile $(ulimit -n) core $(ulimit -c) user $(ulimit -u) cpus $(nproc)"
+echo "shm $(df -B1 --output=size /dev/shm | tail -1) cache $(df -B1 --output=size,itotal /app/cache | tail -1)"
+grep -E "^(Seccomp|Seccomp_filters|NoNewPrivs|CapBnd):" /proc/self/status
+awk "{print \$5, \$6}" /proc/self/mountinfo | LC_ALL=C sort
+env | grep -E "^(A|B|FROM_FILE|DYNO_[A-Z]*|WEB_[A-Z]*)=" | LC_ALL=C sort
+sed -n "s/:.*//p" /proc/net/dev | xargs
+cat /app/h
+[ -w /app/w ] && [ ! -w /app ] && echo "writable as asked"
+echo end'
+
+# shown APP/DYNO N: the Nth of them in its log, without heads of lines; it must be whole
+shown() {
+	sed -nE 's/^[0-9T:.+-]+ app\[[^]]*\]: //p' "$BASE/data/logs/$1.log" |
+		awk -v n="$2" '$0 == "begin" { i++; on = 1 } on && i == n { print; done = done || $0 == "end" } $0 == "end" { on = 0 } END { exit !done }'
+}
+asked() { dyno inspect "$1" | jq -c '[.policy, .network, .seccomp, (.starts[-1] | .size, .scratch_bytes, .memory_bytes, (.limits | map([.name, .asked, .in_force])))]'; }
+
+@test "settings hold at each start: after a crash, restart and swap, by scale, in exec, from a spec (C0.3)" {
+	local dir one spec n
+	dir=$(app -t 'worker: ./show; exec sleep 1000' all)
+	put "$dir/show" 755 <<<"$show"
+	as_user mkdir "$dir/w"
+	echo host | put "$BASE/hostfile"
+	echo FROM_FILE=yes | put "$BASE/vars"
+	dyno start --detach --backoff off --nofile 333 --shm-size 8M --tmpfs /app/cache:4M:99 --read-only \
+		--writable /app/w --mount "$BASE/hostfile:/app/h" --seccomp unconfined -e A=1 -e B=2 \
+		--env-file "$BASE/vars" --network none --memory 64M --cpus 0.5 --cpu-view quota --pids 77 \
+		--scratch tmpfs:16M --grace 7s --stop-signal USR2 --stop-scope main "$dir" worker >/dev/null
+	wait_for 20 shown all/worker.1 1
+	one=$(shown all/worker.1 1)
+	for n in 'nofile 333 core 0 ' 'shm 8388608 cache 4194304 99' '/ ro,' '/app/w rw,' '/app/h ro,' A=1 B=2 \
+		FROM_FILE=yes DYNO_CPU=0.5 DYNO_RAM=64 lo host 'writable as asked' ' cpus 1'; do
+		grep -qF -- "$n" < <(tr -s ' ' <<<"$one") || fail "$n: $one"
+	done
+	spec=$(asked all/worker.1)
+	[[ $spec == *'"grace_ms":7000'*'"stop_signal":"SIGUSR2","stop_scope":"main"'* ]] || fail "$spec"
+	[[ $spec == *'["memory",67108864,'*'["pids",77,'* ]] || fail "$spec"
+
+	kill -KILL "$(init_of all/worker.1)"
+	wait_for 20 shown all/worker.1 2
+	dyno restart all/worker.1 >/dev/null
+	wait_for 20 shown all/worker.1 3
+	dyno restart --preboot all/worker.1 >/dev/null
+	wait_for 20 shown all/worker.1 4
+	for n in 2 3 4; do
+		diff <(echo "$one") <(shown all/worker.1 "$n") || fail "start $n"
+	done
+	[ "$(asked all/worker.1)" = "$spec" ] || fail "$(asked all/worker.1), not $spec"
+	dyno scale -a all worker=2 >/dev/null
+	wait_for 20 shown all/worker.2 1
+	diff <(echo "$one") <(shown all/worker.2 1) || fail "by scale"
+	[ "$(asked all/worker.2)" = "$spec" ] || fail "$(asked all/worker.2), not $spec"
+	run -0 dyno exec all/worker.1 ./show
+	diff <(echo "$one") <(echo "$output") || fail "in exec"
+
+	put "$BASE/spec.json" <<-END
+		{"schema": 1, "app": "given", "slug": "$dir", "types": {"worker": 1}, "backoff": "off", "nofile": "333",
+		 "shm_size": "8M", "tmpfs": ["/app/cache:4M:99"], "read_only": true, "writable": ["/app/w"],
+		 "mounts": ["$BASE/hostfile:/app/h"], "seccomp": "unconfined", "env": {"A": "1", "B": "2"},
+		 "env_files": ["$BASE/vars"], "network": "none", "memory": "64M", "cpus": "0.5", "cpu_view": "quota",
+		 "pids": "77", "scratch": "tmpfs", "scratch_bytes": 16777216, "grace_ms": 7000, "stop_signal": "USR2",
+		 "stop_scope": "main"}
+	END
+	dyno start --detach --spec "$BASE/spec.json" >/dev/null
+	wait_for 20 shown given/worker.1 1
+	diff <(echo "$one") <(shown given/worker.1 1) || fail "from a spec"
+	[ "$(asked given/worker.1)" = "$spec" ] || fail "$(asked given/worker.1), not $spec"
+}
+
 @test "one-offs without a terminal complete and are never restarted (C8.6, U13)" {
 	run -0 dyno run --detach "$SHAPES" 'echo done; exit 4'
 	[[ $output == run.[1-9][0-9][0-9][0-9] ]] || lib_seen "expected a name"
