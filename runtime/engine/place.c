@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/dir.h"
@@ -40,37 +39,54 @@ int place_read_spec(int dir_fd, struct arena *arena, const char **ret, size_t *r
 	return 0;
 }
 
-/* Return: a descriptor of its place, where one of that type (NULL: any) has a spec; -ENOENT. */
-static int find_place(int run_fd, const char *app, const char *type)
+/* What was run once has settings of its own, such as that it is not restarted.  A spec that cannot be
+ * read is no such: whoever works from it says what is wrong. */
+static bool is_oneoff(const char *text, size_t len, struct arena *arena)
+{
+	struct dyno_start_opts opts = {0};
+	struct dyno_err ignored;
+
+	return dynospec_parse(text, len, arena, &opts, &ignored) == 0 && opts.oneoff;
+}
+
+/* Of one of that type, or (NULL) of any. Return: 1; 0: there is none; -errno. */
+static int find_spec(int run_fd, const char *app, const char *type, struct arena *arena,
+		     const char **ret, struct dyno_err *err)
 {
 	_cleanup_dir_ struct dir dir = DIR_INIT;
 	const char *name;
-	int r = dir_open(run_fd, app, &dir);
 
-	while (r == 0 && (name = dir_next_name(&dir))) {
+	if (dir_open(run_fd, app, &dir) < 0)
+		return 0;
+	while ((name = dir_next_name(&dir))) {
 		_cleanup_close_ int fd = -EBADF;
 		const char *rest = type ? str_starts(name, type) : name;
-		struct stat st;
+		size_t len;
+		int r;
 
 		if (name[0] == '.' || !rest || (type && rest[0] != '.'))
 			continue;
 		fd = openat(dir.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0 && fstatat(fd, PLACE_SPEC, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			return take_fd(&fd);
+		r = fd < 0 ? -ENOENT : place_read_spec(fd, arena, ret, &len, err);
+		if (r == -ENOENT)
+			continue; /* it runs in the foreground, or ends just now */
+		if (r < 0)
+			return r;
+		if (!is_oneoff(*ret, len, arena))
+			return 1;
 	}
-	return -ENOENT;
+	return 0;
 }
 
 int place_find_spec(int run_fd, const char *app, const char *type, struct arena *arena,
 		    const char **ret, struct dyno_err *err)
 {
-	_cleanup_close_ int place_fd = type ? find_place(run_fd, app, type) : -ENOENT;
-	size_t len;
+	int r = type ? find_spec(run_fd, app, type, arena, ret, err) : 0;
 
-	if (place_fd < 0)
-		place_fd = find_place(run_fd, app, NULL);
-	if (place_fd >= 0)
-		return place_read_spec(place_fd, arena, ret, &len, err);
+	if (r == 0)
+		r = find_spec(run_fd, app, NULL, arena, ret, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	err_set(err, ERR_NOT_FOUND, ENOENT, "find a dyno of the app %s", app);
 	err_hint(err, "start it: dyno start -a %s SLUG TYPE=N", app);
 	return -ENOENT;

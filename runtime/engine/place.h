@@ -26,7 +26,8 @@ int place_read_spec(int dir_fd, struct arena *arena, const char **ret, size_t *r
 		    struct dyno_err *err);
 
 /**
- * place_find_spec() - the spec of a live dyno of @app, one of @type (may be NULL) before others.
+ * place_find_spec() - the spec of a live dyno of @app, one of @type (may be NULL) before others; what
+ * was run once is none.
  * Errors: ERR_NOT_FOUND where none has one.
  */
 int place_find_spec(int run_fd, const char *app, const char *type, struct arena *arena,

@@ -604,6 +604,26 @@ on_terminal() {
 	run -0 dyno stop 'scaled/*'
 }
 
+@test "scale takes the settings of dyno start, whatever else runs of the app (C6.13)" {
+	local dir name
+	dir=$(app -t 'w: sleep 1000' -t 'v: sleep 1000' mixed)
+	for name in w w w; do
+		run -0 dyno run -d -a mixed --env "FROM=run" "$dir" "$name"
+	done
+	run -0 dyno run -d -a mixed --env "FROM=run" "$dir" 'sleep 1000'
+	run -1 --separate-stderr dyno scale -a mixed w=5
+	refused dyno.not-found 1
+	run -0 dyno start -d -a mixed --env FROM=start "$dir" v
+	run -0 dyno scale -a mixed w=5
+	[ "$(sort <<<"$output")" = $'started w.4\nstarted w.5' ] || lib_seen "expected the missing ones"
+	for name in w.4 w.5; do
+		run -0 dyno exec -a mixed "$name" -- printenv FROM
+		[ "$output" = start ] || lib_seen "$name has the settings of a run"
+		[ "$(dyno inspect "mixed/$name" | jq -r .policy.restart)" = always ] || fail "$name: $(dyno inspect "mixed/$name")"
+	done
+	run -0 dyno stop --now 'mixed/*'
+}
+
 @test "scale without -a needs one app, and says what it lacks" {
 	run -1 --separate-stderr dyno scale w=1
 	refused dyno.not-found 1
