@@ -73,13 +73,13 @@ EOF2
 @test "a bind to loopback is not up; it is named at once and in R10 (C0.6, T38)" {
 	for network in host none private; do
 		[[ $PROFILE != rootless || $network == none ]] || continue # sockets of other programs are the user's too
-		begin --network "$network" --boot-timeout 3s "$(web 'python3 listen.py --address 127.0.0.1')"
+		begin --network "$network" --boot-timeout 4s "$(web 'python3 listen.py --address 127.0.0.1')"
 		wait_for 2 grep -q '127.0.0.1' "$err"
 		finish 137
 		port=$(port_of)
 		mapfile -t seen < <(platform)
 		[[ ${seen[1]} == *Warning*"127.0.0.1:$port"* ]] || fail "not named: ${seen[*]}"
-		[ "${seen[2]}" = 'heroku[web.1]: Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 3 seconds of launch' ]
+		[ "${seen[2]}" = 'heroku[web.1]: Error R10 (Boot timeout) -> Web process failed to bind to $PORT within 4 seconds of launch' ]
 		[[ ${seen[3]} == *"listening on 127.0.0.1:$port, expected 0.0.0.0:\$PORT=$port" ]] || fail "not explained: ${seen[*]}"
 		[ "${seen[4]}" = 'heroku[web.1]: Stopping process with SIGKILL' ]
 	done
@@ -88,7 +88,7 @@ EOF2
 @test "a bind to a wrong port is not up, and is named with the right one (C0.6, R11, T38)" {
 	for network in host none private; do
 		[[ $PROFILE != rootless || $network == none ]] || continue
-		begin --network "$network" --boot-timeout 2s --port 28765 "$(web 'python3 listen.py --port 28999')"
+		begin --network "$network" --boot-timeout 4s --port 28765 "$(web 'python3 listen.py --port 28999')"
 		finish 137
 		run platform
 		assert_no_line 'to up'
