@@ -38,16 +38,21 @@ static const char prologue[] =
 	"\tfi\n"
 	"}\n"
 	"\n"
-	"# Names of dynos, of the app that -a names; ended ones too where $1 is --all.\n"
+	"# Names of dynos, of the app that -a names; where $1 is --all ended ones too; then other words.\n"
 	"_dyno_dynos()\n"
 	"{\n"
-	"\tlocal -a ask=(ps -q \"$@\")\n"
+	"\tlocal -a ask=(ps -q)\n"
 	"\tlocal -i i\n"
+	"\tif [[ ${1-} == --all ]]; then\n"
+	"\t\task+=(--all)\n"
+	"\t\tshift\n"
+	"\tfi\n"
 	"\tfor ((i = 2; i < COMP_CWORD - 1; i++)); do\n"
-	"\t\t[[ ${COMP_WORDS[i]} != -a && ${COMP_WORDS[i]} != --app ]] ||\n"
-	"\t\t\task+=(-a \"${COMP_WORDS[i + 1]}\")\n"
+	"\t\t[[ ${COMP_WORDS[i]} == -a || ${COMP_WORDS[i]} == --app ]] || continue\n"
+	"\t\t[[ ${COMP_WORDS[i + 1]} != '=' ]] || i=$((i + 1))\n"
+	"\t\task+=(-a \"${COMP_WORDS[i + 1]}\")\n"
 	"\tdone\n"
-	"\t_dyno_offer -W \"$(dyno \"${ask[@]}\" 2>/dev/null)\"\n"
+	"\t_dyno_offer -W \"$* $(dyno \"${ask[@]}\" 2>/dev/null)\"\n"
 	"}\n"
 	"\n"
 	"_dyno()\n"
@@ -128,10 +133,9 @@ static void add_classes(struct sbuf *b)
 {
 	int kind;
 
-	sbuf_adds(b, "_dyno_offer -W '");
+	sbuf_adds(b, "_dyno_dynos --all");
 	for (size_t i = 0; (kind = err_class_each(i)) >= 0; i++)
-		sbuf_addf(b, "%s%s", i ? " " : "", err_class_name((unsigned int)kind));
-	sbuf_adds(b, "'");
+		sbuf_addf(b, " %s", err_class_name((unsigned int)kind));
 }
 
 /* The command that offers what may stand for an option's value or for an operand. */

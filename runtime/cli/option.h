@@ -40,7 +40,7 @@ enum opt_words {
 	OPT_WORDS_SLUG,	  /* a digest in the store, a file or a directory */
 	OPT_WORDS_DIGEST, /* a digest in the store */
 	OPT_WORDS_VERB,
-	OPT_WORDS_CLASS, /* an error class */
+	OPT_WORDS_CLASS, /* an error class, or a dyno that lives or has ended */
 	OPT_WORDS_DYNO,	 /* a dyno that lives */
 	OPT_WORDS_ENDED, /* one that lives or has ended */
 };

@@ -498,7 +498,7 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 	is sleeper.1 state up
 }
 
-@test "completion offers the names of live dynos, for rm those of ended ones too" {
+@test "completion offers the names of live dynos, for rm and explain those of ended ones too" {
 	begin_sleepers shop 2
 	dyno stop -q sleeper.2
 	eval "$(dyno help --completion bash)"
@@ -514,5 +514,8 @@ is() { [ "$(fact "$1" "$2")" = "$3" ]; }
 	begin_sleepers blog
 	[ "$(offers dyno stop '')" = 'blog/sleeper.1 shop/sleeper.1' ]
 	[ "$(offers dyno stop -a shop '')" = sleeper.1 ]
+	[ "$(offers dyno stop --app = shop '')" = sleeper.1 ]
+	[ "$(offers dyno explain shop/)" = 'shop/sleeper.1 shop/sleeper.2' ]
+	[[ " $(offers dyno explain -a shop s) " == *' slug.path '*' sleeper.1 sleeper.2 ' ]]
 	[ "$(offers dyno wait --for cr)" = crashed ]
 }
