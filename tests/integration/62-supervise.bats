@@ -410,6 +410,20 @@ asked() { dyno inspect "$1" | jq -c '[.policy, .network, .seccomp, (.starts[-1] 
 	dyno start --detach --network none --health tcp --health-interval 100ms --backoff 1h "$dir"
 	became 10 closed/worker.1 crashed
 	grep -q 'Warning: connect to ' "$BASE/data/logs/closed/worker.1.log" || fail "no cause"
+	# one that takes the connection and says nothing
+	dir=$(app -t 'web: exec python3 serve.py' silent)
+	put "$dir/serve.py" <<-'END'
+		import os, socket, time
+		s = socket.create_server(("", int(os.environ["PORT"])))
+		kept = []
+		while True:
+		    kept.append(s.accept())
+	END
+	dyno start --detach --health http:/ --health-interval 100ms --health-timeout 150ms --health-threshold 1 \
+		--backoff 1h "$dir"
+	became 10 silent/web.1 crashed
+	grep -q 'Warning: GET /: no answer within 150 ms' "$BASE/data/logs/silent/web.1.log" ||
+		fail "$(cat "$BASE/data/logs/silent/web.1.log")"
 }
 
 @test "state files of an older and of a later dyno: told as far as they go, and steered all the same (T59)" {
