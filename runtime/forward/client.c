@@ -145,6 +145,8 @@ static void on_end(struct forward *f, struct source *source, uint32_t events)
 		end->readable = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		end->writable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		end->hung_up = true;
 	if (conn->state == CONN_OPEN || conn->state == CONN_HALF)
 		pump(f, conn);
 	else if (end == &conn->ends[DYNO])
@@ -159,7 +161,7 @@ static int start_connect(struct forward *f, struct conn *conn)
 	const struct start *start = conn->start;
 	struct end *end = &conn->ends[DYNO];
 
-	end->readable = end->writable = end->ended = end->shut = false;
+	end->readable = end->writable = end->hung_up = end->ended = end->shut = false;
 	/* Whoever wrote in pieces meant it so, and whoever did not loses nothing. */
 	(void)setsockopt(end->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(end->fd, (const struct sockaddr *)&start->at, start->at_len) < 0 &&

@@ -8,9 +8,10 @@
  * Theory of operation.  One thread, one epoll.  A client that is accepted is at first held: nothing
  * of it is read, so that whatever becomes of a try to reach a dyno, another can be made.  It is
  * given to the start with the fewest connections; when that listens no more it is held again, and
- * its time is over when none has taken it.  Once connected, both directions run through pipes by
- * splice(2), which copies nothing; a pipe is held only while the receiver is too slow.  Objects are
- * freed at the end of a round, since events of that round may still name them.
+ * its time is over when none has taken it.  Once connected, what comes in small pieces is copied, and
+ * what fills the room for that goes on through a pipe by splice(2), which copies nothing; a pipe is
+ * held only while it is full or the receiver too slow.  Objects are freed at the end of a round, since
+ * events of that round may still name them.
  */
 #ifndef DYNO_FORWARD_FORWARD_H
 #define DYNO_FORWARD_FORWARD_H
@@ -102,6 +103,8 @@ struct pipe_fds {
 /**
  * struct end - one end of a connection, and what was read there and not written at the other.
  * @readable, @writable: as far as is known
+ * @hung_up: the other side has said all, or is gone: no further event tells of what is left to read
+ * @bulk: the last piece was large
  * @ended: all was read; @shut: nothing more may be written
  * @held: bytes in @pipe
  */
@@ -111,6 +114,8 @@ struct end {
 	int fd;
 	bool readable;
 	bool writable;
+	bool hung_up;
+	bool bulk;
 	bool ended;
 	bool shut;
 	struct pipe_fds pipe;
@@ -145,6 +150,9 @@ TAILQ_HEAD(peer_list, peer);
 TAILQ_HEAD(start_list, start);
 TAILQ_HEAD(conn_list, conn);
 
+/* Bytes that are copied at once; of a longer piece the rest goes through a pipe. Source: linux/pipe.c,
+ * PIPE_MIN_DEF_BUFFERS: two pages, for which the poorest user's pipe has room */
+#define FORWARD_ROOM_BYTES 8192U
 /* Pipes that rest, for the next slow receiver. Source: own choice */
 #define FORWARD_PIPES 32U
 
@@ -157,6 +165,7 @@ TAILQ_HEAD(conn_list, conn);
  * @ending: the port is closed; what is left is brought to its end until @end_at_ms
  * @conns: by state
  * @more: those to pump again
+ * @room: of a piece that is copied, between two calls
  */
 struct forward {
 	const char *app;
@@ -181,6 +190,7 @@ struct forward {
 	uint64_t paused_until_ms;
 	bool ending;
 	uint64_t end_at_ms;
+	char room[FORWARD_ROOM_BYTES];
 };
 
 /* ---- main.c ---- */

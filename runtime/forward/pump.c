@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pump.c - from one socket to the other through a pipe: pages change their owner, no byte is
- * copied.  A pipe is filled only when it is empty, so that a read that finds nothing speaks of the
- * socket and not of the pipe.
+ * pump.c - from one socket to the other.  A small piece is copied: a read that leaves room has found
+ * all there was, so that two calls do.  A large one goes through a pipe, where pages change their owner
+ * and no byte is copied; a pipe is filled only when it is empty, so that a read that finds nothing
+ * speaks of the socket and not of the pipe.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -62,12 +63,21 @@ static ssize_t move_bytes(int from, int to, size_t n)
 	return r < 0 ? -errno : r;
 }
 
+/* What a read has found: nothing now, the end, or a break. */
+static enum result found_none(struct end *from, ssize_t n)
+{
+	if (n == -EAGAIN) {
+		from->readable = from->bulk = false;
+		return STUCK;
+	}
+	from->ended = n == 0;
+	return n == 0 ? STUCK : BROKEN;
+}
+
 static enum result fill(struct forward *f, struct end *from)
 {
 	ssize_t n;
 
-	if (from->ended || !from->readable)
-		return STUCK;
 	if (from->pipe.fd[0] < 0 && pipe_take(f, &from->pipe) < 0)
 		return BROKEN;
 	n = move_bytes(from->fd, from->pipe.fd[1], CHUNK_BYTES);
@@ -76,12 +86,47 @@ static enum result fill(struct forward *f, struct end *from)
 		return MOVED;
 	}
 	pipe_rest(f, &from->pipe);
-	if (n == -EAGAIN) {
-		from->readable = false;
-		return STUCK;
+	return found_none(from, n);
+}
+
+/* What the receiver has not taken waits in a pipe. */
+static enum result keep(struct forward *f, struct end *from, size_t sent)
+{
+	const size_t left = from->held - sent;
+
+	from->held = 0;
+	if (pipe_take(f, &from->pipe) < 0 ||
+	    write(from->pipe.fd[1], f->room + sent, left) != (ssize_t)left)
+		return BROKEN;
+	from->held = left;
+	return MOVED;
+}
+
+static enum result copy(struct forward *f, struct end *from, struct end *to)
+{
+	ssize_t n = recv(from->fd, f->room, sizeof(f->room), MSG_DONTWAIT);
+
+	if (n <= 0)
+		return found_none(from, n < 0 ? -errno : 0);
+	from->held = (size_t)n;
+	from->bulk = from->held == sizeof(f->room);
+	from->readable = from->bulk || from->hung_up;
+	n = send(to->fd, f->room, from->held, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno != EAGAIN)
+		return BROKEN;
+	if ((size_t)MAX_OF(n, 0) < from->held) {
+		to->writable = false;
+		return keep(f, from, (size_t)MAX_OF(n, 0));
 	}
-	from->ended = n == 0;
-	return n == 0 ? STUCK : BROKEN;
+	from->held = 0;
+	return MOVED;
+}
+
+static enum result take(struct forward *f, struct end *from, struct end *to)
+{
+	if (from->ended || !from->readable)
+		return STUCK;
+	return from->bulk || !to->writable ? fill(f, from) : copy(f, from, to);
 }
 
 static enum result drain(struct forward *f, struct end *from, struct end *to)
@@ -116,7 +161,7 @@ static void refuse_more(struct end *from, struct end *to)
 static enum result move(struct forward *f, struct end *from, struct end *to)
 {
 	for (unsigned int i = 0; i < 2 * SHARE; i++) {
-		enum result r = from->held ? drain(f, from, to) : fill(f, from);
+		enum result r = from->held ? drain(f, from, to) : take(f, from, to);
 
 		if (r == BROKEN && from->held) {
 			refuse_more(from, to);

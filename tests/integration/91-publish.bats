@@ -86,6 +86,34 @@ ask_often() {
 		    got += part
 		assert got == data + b"BYE", (len(got), got[-10:])
 	PYTHON
+	# pieces about as large as what is copied at once; then a client that reads only when no more goes in
+	python3 - "$(fact web.1 published)" <<-'PYTHON'
+		import os, select, socket, sys
+		host, port = sys.argv[1].split(":")
+		c = socket.create_connection((host, int(port)), 60)
+		c.sendall(b"ECHO")
+		for size in 1, 8191, 8192, 8193, 16384, 8192, 100000, 2:
+		    piece = os.urandom(size)
+		    c.sendall(piece)
+		    got = b""
+		    while len(got) < size:
+		        part = c.recv(size - len(got))
+		        assert part, f"the end after {len(got)} of {size}"
+		        got += part
+		    assert got == piece, size
+		data, sent = os.urandom(1 << 20) * 64, 0
+		c.setblocking(False)
+		while sent < len(data) and select.select([], [c], [], 0.5)[1]:
+		    sent += c.send(data[sent:sent + 5000])
+		assert sent < len(data), "it is held nowhere"
+		c.setblocking(True)
+		c.settimeout(60)
+		c.shutdown(socket.SHUT_WR)
+		got = bytearray()
+		while part := c.recv(1 << 20):
+		    got += part
+		assert got == data[:sent] + b"BYE", (len(got), sent)
+	PYTHON
 	forwarder=$(forwarders shop)
 	[ "$(wc -w <<<"$forwarder")" = 1 ] || fail "forwarders: $forwarder"
 	grep -q '^CapEff:.0*$' "/proc/$forwarder/status" || fail "it has capabilities"
