@@ -57,8 +57,14 @@ bench-exec: $(O)/bench/pairs ## time a command in what runs beside crun, and wha
 	+$(Q)$(submake) all slugs
 	$(Q)tests/bench/exec.sh $(O)
 
+.PHONY: bench-network
+bench-network: ## requests and bytes per second by each way to a dyno, beside DNAT and pasta
+	$(Q)tests/helpers/deps $(DEPS_BUILD) wrk nftables nginx-light passt jq curl
+	+$(Q)$(submake) all
+	$(Q)tests/bench/network.sh $(O)
+
 .PHONY: bench-publish
-bench-publish: ## requests per second by each way to a dyno, and a million over 100 swaps
-	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) $(DEPS_BENCH) jq curl
+bench-publish: ## a million requests over 100 swaps, and a tenth of them over 100 restarts
+	$(Q)tests/helpers/deps $(DEPS_BUILD) wrk nodejs jq
 	+$(Q)$(submake) all
 	$(Q)tests/bench/publish.sh $(O)

@@ -1,18 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# publish.sh [BUILD] - requests per second of a small server by each way to it, beside the same server
-# as a plain process on loopback; and what clients see of swaps and restarts under load (C6.11, C6.12).
+# publish.sh [BUILD] - what clients of a published port see of swaps and restarts under load (C6.11,
+# C6.12).  How fast such a port is: network.sh.
 #
-#   ROUNDS, SECONDS_EACH     paired rounds, and how long each way is measured in one (5, 3)
 #   REQUESTS, TIMES          requests at least during how many swaps, and a tenth of them during as many
-#                            restarts (1000000, 100); REQUESTS=0 leaves that out
+#                            restarts (1000000, 100)
 #   LINGER                   ms for which the server accepts after TERM (300)
 #
-# Every way is measured once a round, so that what else the machine does falls on all; the ratios are
-# those of a round to its own plain loopback.  The clients of swaps and restarts connect anew for each
-# request.  No request may fail over the swaps, and no connection be refused over the restarts.  Without
-# LINGER a restart cuts off what stands in the server's queue when it closes its socket: that is the
-# kernel's doing, and counts as failed.  All of it is in a network namespace of its own.
+# The clients connect anew for each request.  No request may fail over the swaps, and no connection be
+# refused over the restarts.  Without LINGER a restart cuts off what stands in the server's queue when it
+# closes its socket: that is the kernel's doing, and counts as failed.  All of it is in a network
+# namespace of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$(realpath "${1:-build}")
@@ -23,15 +21,12 @@ build=$(realpath "${1:-build}")
 [ "${PUBLISH_BENCH_ALONE:-0}" = 1 ] ||
 	PUBLISH_BENCH_ALONE=1 exec unshare --net sh -c 'ip link set lo up && exec "$@"' sh "$0" "$build"
 
-rounds=${ROUNDS:-5} each=${SECONDS_EACH:-3} requests=${REQUESTS:-1000000} times=${TIMES:-100}
-linger=${LINGER:-300}
+requests=${REQUESTS:-1000000} times=${TIMES:-100} linger=${LINGER:-300}
 work=$(mktemp -d /tmp/dyno-bench.XXXXXX)
 run=$(mktemp -d /dev/shm/dyno-bench.XXXXXX)
 export DYNO_CFG_RUN_DIR=$run DYNO_CFG_DATA_DIR=$work/data
-plain=
 finish() {
 	"$build/dyno" stop --now --all >/dev/null 2>&1 || :
-	[ -z "$plain" ] || kill "$plain" 2>/dev/null || :
 	wait
 	"$build/dyno" gc --network >/dev/null 2>&1 || :
 	rm -rf "$work" "$run"
@@ -52,48 +47,7 @@ cat >"$work/app/serve.js" <<-'JS'
 	}, Number(process.env.LINGER)))
 JS
 
-fact() { "$build/dyno" ps --json "$1" | jq -r ".[0].$2"; }
 start() { "$build/dyno" start --detach --wait --size none -q "$@" >/dev/null; }
-
-# ---- how fast ----------------------------------------------------------------------------------
-
-# measure URL: requests per second over kept connections
-measure() { wrk -t1 -c32 -d"${each}s" --timeout 10s "$1" | awk '/^Requests\/sec/ { print $2 }'; }
-
-PORT=19999 node "$work/app/serve.js" &
-plain=$!
-start -a own --network private --publish 127.0.0.1:18001 "$work/app"
-start -a host --network host --publish 127.0.0.1:18002 "$work/app"
-until curl -s -o "$work/got" http://127.0.0.1:19999/; do
-	sleep 0.05
-done
-ways=("plain process, loopback" "dyno, host network, its port" "dyno, host network, published"
-	"dyno, private network, its address" "dyno, private network, published")
-urls=(http://127.0.0.1:19999/ "http://127.0.0.1:$(fact host/web.1 port)/" http://127.0.0.1:18002/
-	"http://$(fact own/web.1 address):$(fact own/web.1 port)/" http://127.0.0.1:18001/)
-
-for url in "${urls[@]}"; do
-	measure "$url" >/dev/null # a server is faster once it is warm
-done
-uname -sr
-nproc | sed 's/$/ processors/'
-for ((round = 0; round < rounds; round++)); do
-	for way in "${!ways[@]}"; do
-		printf '%s %s\n' "$way" "$(measure "${urls[way]}")"
-	done | awk '{ rate[$1] = $2 } END { for (w in rate) print w, rate[w], rate[w] / rate[0] }' >>"$work/rates"
-done
-middle() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-printf '%-36s %12s %8s\n' "$rounds rounds of $each s" requests/s ratio
-for way in "${!ways[@]}"; do
-	printf '%-36s %12.0f %8.3f\n' "${ways[way]}" "$(awk -v w="$way" '$1 == w { print $2 }' "$work/rates" | middle)" \
-		"$(awk -v w="$way" '$1 == w { print $3 }' "$work/rates" | middle)"
-done
-"$build/dyno" stop -q --all >/dev/null
-kill "$plain"
-wait "$plain" || :
-plain=
-
-# ---- under load --------------------------------------------------------------------------------
 
 # restart_often FILE REQUESTS ARG...: $times restarts of web.1, evenly over the load as far as it is known
 restart_often() {
@@ -138,11 +92,11 @@ load() {
 	"$build/dyno" stop -q --all >/dev/null
 }
 
+uname -sr
+nproc | sed 's/$/ processors/'
 bad=0
-if [ "$requests" -gt 0 ]; then
-	load restarts $((requests / 10))
-	[ "$refused" = 0 ] || bad=1
-	load swaps "$requests" --preboot
-	[ "$failed" = 0 ] || bad=1
-fi
+load restarts $((requests / 10))
+[ "$refused" = 0 ] || bad=1
+load swaps "$requests" --preboot
+[ "$failed" = 0 ] || bad=1
 [ "$bad" = 0 ]
