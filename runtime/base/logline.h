@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * logline.h - a record of a log: "TIME SOURCE[DYNO]: TEXT".  The head is the monitor's, the text is
- * the app's and may hold anything.  Behind the time of what an app has written to its standard error
- * stands a second blank: files stay text, and who reads words finds the same ones.  Pure; files are
- * not its matter.
+ * logline.h - a record of a log: "TIME SOURCE[DYNO]: TEXT".  The head is the monitor's, the text
+ * is the app's and may hold anything.  Behind the time of what an app has written to its standard
+ * error stands a second blank: files stay text, and who reads words finds the same ones.  Pure;
+ * files are not its matter.
  */
 #ifndef DYNO_LOGLINE_H
 #define DYNO_LOGLINE_H

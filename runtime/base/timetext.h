@@ -16,9 +16,9 @@
 char *time_format(uint64_t us, char buf[TIME_BYTES]);
 
 /**
- * time_parse() - the other way round: "2026-06-01", "2026-06-01T12:00", "…:00" and up to nine digits
- * of a fraction, of which six count, each of them alone or with Z or an offset as +02:00 behind it; a
- * blank does for the T.
+ * time_parse() - the other way round: "2026-06-01", "2026-06-01T12:00", "…:00" and up to nine
+ * digits of a fraction, of which six count, each of them alone or with Z or an offset as +02:00
+ * behind it; a blank does for the T.
  * @s: @len bytes
  * Return: 0; -EINVAL: no such time, or none after 1970.
  */

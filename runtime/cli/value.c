@@ -122,7 +122,7 @@ static int choice_unknown(const char *s, const char *const *choices, struct dyno
 	return r;
 }
 
-/* "@1780315200", or the number alone, as `date +%s` prints it: so many seconds ago there was no log. */
+/* "@1780315200", or the number alone, as `date +%s` prints it: so long ago there was no log. */
 static bool parse_epoch(const char *s, uint64_t *ret_us)
 {
 	bool marked = s[0] == '@';

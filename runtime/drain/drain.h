@@ -104,8 +104,9 @@ struct drain_shared {
  * @out, @out_from: what is being sent
  *
  * Of files: @fd, @is_regular, @is_socket; @locked: against other helpers, see outlet.c; @torn: what
- * stands last in it is an unfinished line; @fresh: not looked at since it was opened; @dev, @ino: which
- * it is; @turn_ms: when it may be tried to be turned over again; @told: why it cannot was told.
+ * stands last in it is an unfinished line; @fresh: not looked at since it was opened; @dev, @ino:
+ * which it is; @turn_ms: when it may be tried to be turned over again; @told: why it cannot was
+ * told.
  * Of libcurl: @easy, @added: to the shared handle; @connected, @since_ms: of a stream, or when an
  * HTTPS drain began to gather; @headers, @tries, @in_flight, @frame: of one request.
  */
@@ -157,15 +158,16 @@ struct drain {
 	uint64_t frame[2];
 };
 
-/* ---- outlet.c --------------------------------------------------------------------------------  */
+/* ---- outlet.c -------------------------------------------------------------------------------- */
 
 /** outlet_open() - what a drain into a file or a descriptor writes to. Return: 0; -errno with
  * ERR_IO. */
 int outlet_open(struct drain *d, struct dyno_err *err);
 
 /**
- * outlet_ready() - lock it, and see that a batch of @more bytes may be written to it: a line that was
- * torn is ended, a file that bears its name no more is opened anew, one that is full turned over.
+ * outlet_ready() - lock it, and see that a batch of @more bytes may be written to it: a line that
+ * was torn is ended, a file that bears its name no more is opened anew, one that is full turned
+ * over.
  * Return: 0; -EBUSY: somebody else has the lock; -EAGAIN: no room; -errno.
  */
 int outlet_ready(struct drain *d, size_t more, uint64_t now_ms);

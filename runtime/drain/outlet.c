@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * outlet.c - what a drain of lines writes to: a descriptor of the caller's, or the file that bears a
- * name.  A pipe's description is left as it is: it belongs to the caller too.
+ * outlet.c - what a drain of lines writes to: a descriptor of the caller's, or the file that bears
+ * a name.  A pipe's description is left as it is: it belongs to the caller too.
  *
- * Theory of operation.  Several helpers, one of each dyno, may write to one file, turn it over, and
- * meet somebody who renames or empties it (logrotate).  Each locks the file that it has open for the
- * time of a batch, and writes only if the name still leads there; else it lets go and opens what bears
- * the name now.  Who holds the lock of the file that bears the name is the one who may give it another:
- * older files go one number up, the oldest with them, then this one gets number 1.  So nobody writes to
- * a file with a number but who was about to when a stranger renamed it, a line is in one file and
- * whole, and who is killed in the middle leaves a gap in the numbers, which the next turn fills.
+ * Theory of operation.  Several helpers, one of each dyno, may write to one file, turn it over,
+ * and meet somebody who renames or empties it (logrotate).  Each locks the file that it has open
+ * for the time of a batch, and writes only if the name still leads there; else it lets go and
+ * opens what bears the name now.  Who holds the lock of the file that bears the name is the one
+ * who may give it another: older files go one number up, onto the oldest, then this one gets
+ * number 1.  So nobody writes to a file with a number but who was about to when a stranger renamed
+ * it, a line is in one file and whole, and who is killed in the middle leaves a gap in the
+ * numbers, which the next turn fills.
  *
- * The lock is one of fcntl(2): only who may write to the file can take it.  Of a file that was opened
- * here it belongs to its description; a caller's description is shared with the helpers of other dynos,
- * and the lock belongs to the process.
+ * The lock is one of fcntl(2): only who may write to the file can take it.  Of a file that was
+ * opened here it belongs to its description; a caller's description is shared with the helpers of
+ * other dynos, and the lock belongs to the process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -91,7 +92,7 @@ static bool is_ours(const struct drain *d, const struct stat *st)
 	return st->st_dev == d->dev && st->st_ino == d->ino;
 }
 
-/* Whoever was killed, or met a full disk, may have left half a line. What cannot be read has none. */
+/* Who was killed, or met a full disk, may have left half a line.  What cannot be read has none. */
 static bool ends_in_a_line(const struct drain *d)
 {
 	_cleanup_close_ int fd = open(d->url.path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -238,7 +239,7 @@ static bool is_removed(const struct drain *d)
 	return fstat(d->fd, &st) == 0 && st.st_nlink == 0;
 }
 
-/* What bears the name now; it is made where there is none. @mode: of one that was turned over, or 0 */
+/* What bears the name now; made where there is none. @mode: of one that was turned over, or 0 */
 static int open_anew(struct drain *d, mode_t mode)
 {
 	_cleanup_close_ int fd = open_path(d);

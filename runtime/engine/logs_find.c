@@ -88,7 +88,7 @@ int logs_each(int dir_fd, logs_each_fn fn, void *data)
 
 /* ---- the app --------------------------------------------------------------------------------- */
 
-/** struct guess - what may have been meant. @name: the best, as names that are offered do not last */
+/** struct guess - what may have been meant. @name: the best: names that are offered do not last */
 struct guess {
 	struct nearest near;
 	char name[2 * NAME_BYTES];

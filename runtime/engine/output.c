@@ -7,6 +7,11 @@
  * When the sink is full in the middle of what was read, the rest stays in the buffer (it is held)
  * and no stream of the sink reads any more: the pipes fill up, and the app waits.  Once there is
  * room what is held comes first, then every stream again.
+ *
+ * Two pipes have no common order.  poll(2) says that both have something, but not which of them
+ * had it first, and an app that writes to both in one breath is faster than a monitor wakes up.
+ * epoll(7) keeps the order in which they became ready, and is asked for nothing else.  What an app
+ * writes to both by turns while one is read is told stream by stream.
  */
 #include "engine/output.h"
 
@@ -14,6 +19,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -161,17 +167,38 @@ static void read_some(struct output_stream *s)
 		(void)sink_flush(sink); /* what is lost is counted, what is left has @stuck */
 }
 
-static void on_readable(struct loop *loop, int fd, short revents, void *data)
+/* Of the streams that became ready since this was asked last. @otherwise: nobody can tell */
+static size_t first_ready(const struct output *output, size_t otherwise)
 {
-	struct output_stream *s = data;
+	struct epoll_event ready[ARRAY_SIZE(output->stream)];
 
-	(void)revents;
+	return epoll_wait(output->order_fd, ready, ARRAY_SIZE(ready), 0) > 0 ? ready[0].data.u32
+									     : otherwise;
+}
+
+static void read_or_pause(struct output_stream *s)
+{
+	if (s->fd < 0 || s->paused)
+		return;
 	if (!sink_is_full(s->output->sink))
 		read_some(s);
 	if (sink_is_full(s->output->sink) && s->fd >= 0) {
-		loop_remove(loop, fd);
+		loop_remove(s->output->loop, s->fd);
 		s->paused = true;
 	}
+}
+
+static void on_readable(struct loop *loop, int fd, short revents, void *data)
+{
+	struct output_stream *s = data, *stream = s->output->stream;
+	const size_t first = first_ready(s->output, (size_t)(s - stream));
+
+	(void)loop;
+	(void)fd;
+	(void)revents;
+	if (&stream[first] != s)
+		read_or_pause(&stream[first]);
+	read_or_pause(s);
 }
 
 static int watch(struct output_stream *s)
@@ -198,6 +225,7 @@ static void on_room(struct sink *sink)
 
 static int open_stream(struct output *output, size_t i)
 {
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -205,7 +233,11 @@ static int open_stream(struct output *output, size_t i)
 	output->stream[i] = (struct output_stream){.output = output, .fd = fds[0]};
 	output->child_fd[i] = fds[1];
 	/* Of this end alone: an app expects its output to block. */
-	return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	if (fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	event.data.u32 = (uint32_t)i;
+	(void)epoll_ctl(output->order_fd, EPOLL_CTL_ADD, fds[0], &event); /* or no order is told */
+	return 0;
 }
 
 int output_open(struct output *output, struct loop *loop, struct sink *sink, const char *dyno,
@@ -216,13 +248,16 @@ int output_open(struct output *output, struct loop *loop, struct sink *sink, con
 	*output = (struct output){
 		.stream = {{.fd = -EBADF}, {.fd = -EBADF}},
 		.child_fd = {-EBADF, -EBADF},
+		.order_fd = epoll_create1(EPOLL_CLOEXEC),
 		.tap = output->tap,
 		.tap_data = output->tap_data,
 	};
 	r = sink_attach(sink, loop);
-	if (r < 0)
+	if (r < 0) {
+		close_fdp(&output->order_fd);
 		return err_set(err, r == -ENOMEM ? ERR_MEMORY : ERR_IO, -r, "prepare the log of %s",
 			       dyno);
+	}
 	output->loop = loop;
 	output->sink = sink;
 	output->dyno = dyno;
@@ -259,13 +294,18 @@ static void drain_streams(struct output *output, uint64_t until_ms)
 {
 	struct pollfd p[ARRAY_SIZE(output->stream)];
 	const uint64_t now = clock_ms();
+	size_t first;
 
 	for (size_t i = 0; i < ARRAY_SIZE(p); i++)
 		p[i] = (struct pollfd){.fd = output->stream[i].fd, .events = POLLIN};
 	(void)poll(p, ARRAY_SIZE(p), until_ms > now ? (int)(until_ms - now) : 0);
-	for (size_t i = 0; i < ARRAY_SIZE(p); i++)
+	first = first_ready(output, 0);
+	for (size_t n = 0; n < ARRAY_SIZE(p); n++) {
+		const size_t i = (first + n) % ARRAY_SIZE(p);
+
 		if (p[i].fd >= 0 && p[i].revents && !sink_is_full(output->sink))
 			read_some(&output->stream[i]);
+	}
 }
 
 static void drain_round(struct output *output, uint64_t until_ms)
@@ -361,6 +401,7 @@ void output_close(struct output *output)
 		if (s->len > 0)
 			lose_kept(s);
 	}
+	close_fdp(&output->order_fd);
 	while (p && *p && *p != output)
 		p = &(*p)->next;
 	if (p && *p)

@@ -34,6 +34,7 @@ struct output_stream {
  * struct output - both streams of one generation; set up by output_open(), and not to be moved
  * until output_close().
  * @child_fd: the ends for the dyno: standard output and error; closed by output_started()
+ * @order_fd: an epoll instance that tells which stream had something first; -EBADF: nobody can tell
  * @tap: gets what is read as well, from which of the two; NULL: nobody does; kept by output_open()
  * @next: of the same sink
  */
@@ -43,15 +44,17 @@ struct output {
 	const char *dyno;
 	struct output_stream stream[2];
 	int child_fd[2];
+	int order_fd;
 	void (*tap)(void *data, size_t stream, const char *bytes, size_t len);
 	void *tap_data;
 	struct output *next;
 };
 
-#define OUTPUT_INIT                                                                     \
-	(struct output)                                                                 \
-	{                                                                               \
-		.stream = {{.fd = -9 /* -EBADF */}, {.fd = -9}}, .child_fd = { -9, -9 } \
+#define OUTPUT_INIT                                                                    \
+	(struct output)                                                                \
+	{                                                                              \
+		.stream = {{.fd = -9 /* -EBADF */}, {.fd = -9}}, .child_fd = {-9, -9}, \
+		.order_fd = -9                                                         \
 	}
 
 /**

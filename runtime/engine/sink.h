@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sink.h - where the lines of one dyno go: a descriptor of the caller's, or files of the data
- * directory, logs/<app>/<dyno>.log and an older .log.1.  Each line is a record that begins with the
- * time and with a source that nobody inside can forge, and holds no other newline than its last, nor
- * a NUL but before that: it says that the next record goes on with the same line, see logline.h, also
- * on what tells standard error.
+ * directory, logs/<app>/<dyno>.log and an older .log.1.  Each line is a record that begins with
+ * the time and with a source that nobody inside can forge, and holds no other newline than its
+ * last, nor a NUL but before that: it says that the next record goes on with the same line, see
+ * logline.h, also on what tells standard error.
  *
  * Nothing here waits.  A pipe that is full keeps what it was given and is watched in the loop until
  * it has room; a disk that is full, or a pipe without a reader, loses it, counted, and says so in
@@ -215,8 +215,8 @@ bool sink_displace(struct sink *sink);
 
 /* ---- records by the batch, for output.c ----------------------------------------------------- */
 
-/** sink_head() - how the records that follow begin; their time is now. @err: they come from standard
- * error */
+/** sink_head() - how the records that follow begin; their time is now. @err: they come from
+ * standard error */
 void sink_head(struct sink *sink, const char *source, const char *dyno, bool err);
 
 /**

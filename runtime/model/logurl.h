@@ -8,8 +8,8 @@
  *
  * Those that go through a network take settings behind a '#', which is never sent: token=WORD, the
  * name that the receiver knows the drain by, and ca=FILE, the certificates to trust.  Files take
- * size=SIZE, from which on they are turned over, and count=N, how many there are then; a '#' without a
- * '=' behind it belongs to the path.
+ * size=SIZE, from which on they are turned over, and count=N, how many there are then; a '#'
+ * without a '=' behind it belongs to the path.
  */
 #ifndef DYNO_LOGURL_H
 #define DYNO_LOGURL_H

@@ -205,6 +205,18 @@ in_order() {
 	wait_for 20 last_is 'Process exited with status 143' -s heroku
 }
 
+@test "C10.1: what an app says on standard error stands before what it prints next" {
+	local types=() type
+	for type in a b c d e f; do types+=("$type: echo failed >&2; echo done"); done
+	begin_app shop --restart never -- "${types[@]}"
+	for type in a b c d e f; do
+		dyno wait -q "$type.1" || :
+		wait_for 20 has 'done' "$type.1"
+		run -0 dyno logs -n all --raw --source app "$type.1"
+		[ "$output" = $'failed\ndone' ] || lib_seen "the order"
+	done
+}
+
 # streams FILE: of lines of JSON, the app's texts with their streams
 streams() { jq -r 'select(.source == "app") | "\(.stream) \(.text)"' "$1" | sort | xargs; }
 

@@ -244,6 +244,30 @@ static void output__both_streams__lines_of_one_log(void **state)
 	assert_int_equal(f->sink.dropped, 0);
 }
 
+/* A failure that is told on standard error comes before what is printed after it (C10.1). */
+static void output__both_streams_in_one_breath__in_the_order_of_the_app(void **state)
+{
+	static const char *const want[] = {"1", "2", "3", "4", "5", "6", "7", "8"};
+	struct fixture *f = *state;
+	int fds[2];
+
+	to_files(f);
+	fds[0] = dyno_end(f, 0);
+	fds[1] = dyno_end(f, 1);
+	assert_int_equal(output_started(&f->output), 0);
+	/* err out, out err, err out: each pair before the monitor looks; the last one at the end */
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		print(fds[i / 2 % 2 == i % 2], want[i]);
+		print(fds[i / 2 % 2 == i % 2], "\n");
+		if (i % 2 == 1 && i < 6)
+			run_for(f, 1);
+	}
+	close_fdp(&fds[0]);
+	close_fdp(&fds[1]);
+	output_drain(&f->output, 1000);
+	assert_lines(f, want, ARRAY_SIZE(want));
+}
+
 /* An app that finds its output in non-blocking mode loses lines. */
 static void output_open__dynos_ends__block(void **state)
 {
@@ -978,6 +1002,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_OUTPUT(output__both_streams__lines_of_one_log),
+		WITH_OUTPUT(output__both_streams_in_one_breath__in_the_order_of_the_app),
 		WITH_OUTPUT(output_open__dynos_ends__block),
 		WITH_OUTPUT(output__long_line__in_pieces),
 		WITH_OUTPUT(output__newline_after_a_full_line__no_empty_record),
