@@ -34,7 +34,8 @@ struct visit {
 
 static int open_here(int family)
 {
-	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int type = family == AF_NETLINK ? SOCK_RAW : SOCK_STREAM;
+	int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -99,18 +100,30 @@ static int make_places(int of_fd, int *fds, size_t n)
 	return 0;
 }
 
-static int open_inside(int of_fd, int family, const int *places, size_t n)
+int netsock_namespaces(int of_fd, int *ret_net_fd, int *ret_userns_fd)
 {
-	_cleanup_close_ int net_fd = -EBADF;
-	_cleanup_close_ int userns_fd = -EBADF;
-	struct visit v;
+	_cleanup_close_ int net_fd = ioctl(of_fd, SIOCGSKNS);
+	int userns_fd;
 
-	net_fd = ioctl(of_fd, SIOCGSKNS);
 	if (net_fd < 0)
 		return -errno;
 	userns_fd = ioctl(net_fd, NS_GET_USERNS);
 	if (userns_fd < 0)
 		return -errno;
+	*ret_net_fd = take_fd(&net_fd);
+	*ret_userns_fd = userns_fd;
+	return 0;
+}
+
+static int open_inside(int of_fd, int family, const int *places, size_t n)
+{
+	_cleanup_close_ int net_fd = -EBADF;
+	_cleanup_close_ int userns_fd = -EBADF;
+	struct visit v;
+	int r = netsock_namespaces(of_fd, &net_fd, &userns_fd);
+
+	if (r < 0)
+		return r;
 	v = (struct visit){.userns_fd = userns_fd,
 			   .net_fd = net_fd,
 			   .family = family,

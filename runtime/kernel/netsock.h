@@ -10,10 +10,10 @@
 #include <stddef.h>
 
 /**
- * netsock_open() - a stream socket of a network namespace.
+ * netsock_open() - a socket of a network namespace.
  * @of_fd: a socket made in that namespace, as listen_probe_open() makes them; negative: the
  *         caller's own namespace
- * @family: AF_INET or AF_INET6
+ * @family: AF_INET or AF_INET6: a stream; AF_NETLINK: one that asks about links and routes
  *
  * The caller has CAP_SYS_ADMIN over that namespace, or is the user who has made the user namespace
  * it belongs to.
@@ -28,5 +28,13 @@ int netsock_open(int of_fd, int family);
  * Return: 0 or -errno. Context: as above
  */
 int netsock_open_many(int of_fd, int family, int *ret_fds, size_t n);
+
+/**
+ * netsock_namespaces() - the network namespace in which a socket was made, and the user namespace
+ * that owns it, whatever its processes have become since.
+ * @ret_net_fd, @ret_userns_fd: the caller's on success
+ * Return: 0 or -errno. Context: the caller has the rights of netsock_open()
+ */
+int netsock_namespaces(int of_fd, int *ret_net_fd, int *ret_userns_fd);
 
 #endif

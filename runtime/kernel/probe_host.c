@@ -19,7 +19,9 @@
 #include "base/str.h"
 #include "kernel/cgroup.h"
 #include "kernel/cgroup_limit.h"
+#include "kernel/pasta.h"
 #include "kernel/probe_priv.h"
+#include "kernel/program.h"
 #include "model/port.h"
 
 /* Space below which the data directory is reported. Source: a Heroku slug is at most 500 MB
@@ -367,27 +369,12 @@ void probe_data_space(const struct probe_ctx *ctx, struct probe_result *ret)
 
 /* ---- programs and ids ------------------------------------------------------------------------ */
 
-/* Where programs of the host are looked for; the caller's PATH is not trusted for that. */
-static const char *const program_dirs[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
-					   "/usr/bin",	      "/sbin",		"/bin"};
-
-/* Return: whether it was found; its path in @buf then. */
-static bool find_program(const char *name, char *buf, size_t size)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(program_dirs); i++) {
-		(void)str_fmt(buf, size, "%s/%s", program_dirs[i], name);
-		if (faccessat(AT_FDCWD, buf, X_OK, AT_EACCESS) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void probe_program(const char *name, enum dyno_verdict verdict, const char *without,
 			  const char *package, struct probe_result *ret)
 {
 	char path[PATH_MAX];
 
-	if (find_program(name, path, sizeof(path))) {
+	if (program_find(name, path, sizeof(path))) {
 		probe_say(ret, DYNO_OK, "%s", path);
 		return;
 	}
@@ -412,6 +399,26 @@ void probe_pasta(const struct probe_ctx *ctx, struct probe_result *ret)
 	(void)ctx;
 	probe_program("pasta", DYNO_FALLBACK, "without root, networks are host and none only",
 		      "passt", ret);
+}
+
+void probe_tun(const struct probe_ctx *ctx, struct probe_result *ret)
+{
+	struct dyno_err err = {0};
+	int r;
+
+	(void)ctx;
+	if (geteuid() == 0) {
+		probe_say(ret, DYNO_OK, "not needed as root");
+		return;
+	}
+	r = pasta_tun_usable(&err);
+	if (r == 0) {
+		probe_say(ret, DYNO_OK, PASTA_TUN " can be opened");
+		return;
+	}
+	probe_say(ret, DYNO_FALLBACK, PASTA_TUN ": %s; networks are host and none only",
+		  err_errno_text(-r));
+	probe_fix(ret, "%s", err.hint);
 }
 
 /* Longest file of users read. Source: subuid(5) sets no bound; a line for 100,000 users each. */
@@ -522,8 +529,8 @@ void probe_id_ranges(const struct probe_ctx *ctx, struct probe_result *ret)
 	uid_t uid = geteuid();
 	struct subid_facts facts = {
 		.root = uid == 0,
-		.has_newuidmap = find_program("newuidmap", uid_helper, sizeof(uid_helper)),
-		.has_newgidmap = find_program("newgidmap", gid_helper, sizeof(gid_helper)),
+		.has_newuidmap = program_find("newuidmap", uid_helper, sizeof(uid_helper)),
+		.has_newgidmap = program_find("newgidmap", gid_helper, sizeof(gid_helper)),
 	};
 
 	(void)ctx;

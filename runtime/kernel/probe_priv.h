@@ -56,7 +56,8 @@
 	PROBE("data-space", probe_data_space)             \
 	PROBE("bash", probe_bash)                         \
 	PROBE("nft", probe_nft)                           \
-	PROBE("pasta", probe_pasta)
+	PROBE("pasta", probe_pasta)                       \
+	PROBE("tun", probe_tun)
 
 #define DYNO_PROBE_DECLARE(name, function) \
 	void function(const struct probe_ctx *ctx, struct probe_result *ret);

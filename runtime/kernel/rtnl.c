@@ -344,3 +344,48 @@ int rtnl_routes(int fd, struct netpool *ret, int max)
 	} while (r > 0);
 	return r < 0 ? r : routes.n;
 }
+
+/* ---- routes that come ----------------------------------------------------------------------- */
+
+int rtnl_watch_routes(int fd)
+{
+	static const int groups[] = {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
+	const struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+
+	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &groups[i],
+			       sizeof(groups[i])) < 0)
+			return -errno;
+	return 0;
+}
+
+/* One message, as each is a packet of its own here. */
+static bool is_default(const char *buf, size_t len, int family)
+{
+	const struct nlmsghdr *msg = (const void *)buf;
+	struct rtmsg head;
+
+	if (len < NLMSG_LENGTH(sizeof(head)) || msg->nlmsg_type != RTM_NEWROUTE)
+		return false;
+	memcpy(&head, NLMSG_DATA(msg), sizeof(head));
+	return head.rtm_family == family && head.rtm_dst_len == 0 &&
+	       head.rtm_table == RT_TABLE_MAIN && head.rtm_type == RTN_UNICAST;
+}
+
+int rtnl_new_default(int fd, int family)
+{
+	_Alignas(struct nlmsghdr) char buf[REPLY_BYTES];
+	ssize_t n;
+
+	for (;;) {
+		n = recv(fd, buf, sizeof(buf), 0);
+		if (n >= 0 && is_default(buf, (size_t)n, family))
+			return 1;
+		if (n < 0 && errno == EAGAIN)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+}

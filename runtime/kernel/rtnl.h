@@ -65,4 +65,16 @@ int rtnl_add_route(int fd, int family, const void *dst, const void *src, uint32_
  */
 int rtnl_routes(int fd, struct netpool *ret, int max);
 
+/** rtnl_watch_routes() - be told by this socket of routes that come from now on.
+ * Return: 0 or -errno. */
+int rtnl_watch_routes(int fd);
+
+/**
+ * rtnl_new_default() - what a watching socket, which does not block, has been told.
+ * @family: AF_INET or AF_INET6
+ * Return: 1: a route to everywhere has come, and what was told behind it is left to be read; 0: not
+ * yet; -errno.
+ */
+int rtnl_new_default(int fd, int family);
+
 #endif

@@ -122,10 +122,15 @@ static bool nameserver(const char *s, size_t len, const char **ret, size_t *ret_
 	return true;
 }
 
-/* 127.0.0.0/8 and ::1, as a resolver's file has them. */
+/* 127.0.0.0/8, and ::1 with it, as a resolver's file has them. */
+static bool is_loopback4(const char *s, size_t len)
+{
+	return len >= 4 && memcmp(s, "127.", 4) == 0;
+}
+
 static bool is_loopback(const char *s, size_t len)
 {
-	return (len >= 4 && memcmp(s, "127.", 4) == 0) || (len >= 3 && memcmp(s, "::1", 3) == 0);
+	return is_loopback4(s, len) || (len >= 3 && memcmp(s, "::1", 3) == 0);
 }
 
 void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopback)
@@ -148,7 +153,8 @@ void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopba
 	}
 }
 
-bool etc_resolv_reachable(const char *text, size_t len)
+/* Whether a server is named that fits. */
+static bool has_server(const char *text, size_t len, bool (*fits)(const char *s, size_t len))
 {
 	struct text_lines lines = {.next = text, .end = text};
 	const char *server;
@@ -160,10 +166,25 @@ bool etc_resolv_reachable(const char *text, size_t len)
 		text_trim(&lines.s, &lines.len);
 		if (is_resolver_line(lines.s, lines.len) &&
 		    nameserver(lines.s, lines.len, &server, &server_len) &&
-		    !is_loopback(server, server_len))
+		    fits(server, server_len))
 			return true;
 	}
 	return false;
+}
+
+static bool is_elsewhere(const char *s, size_t len)
+{
+	return !is_loopback(s, len);
+}
+
+bool etc_resolv_reachable(const char *text, size_t len)
+{
+	return has_server(text, len, is_elsewhere);
+}
+
+bool etc_resolv_on_loopback(const char *text, size_t len)
+{
+	return has_server(text, len, is_loopback4);
 }
 
 void etc_memory_limit(struct sbuf *out, uint64_t bytes)

@@ -64,6 +64,9 @@ void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopba
 /** etc_resolv_reachable() - whether such a file names a server that is not on the loopback. */
 bool etc_resolv_reachable(const char *text, size_t len);
 
+/** etc_resolv_on_loopback() - whether it names a server within 127.0.0.0/8. */
+bool etc_resolv_on_loopback(const char *text, size_t len);
+
 /** etc_memory_limit() - memory.limit_in_bytes (CONTRACT 2.5). @bytes: 0: no limit */
 void etc_memory_limit(struct sbuf *out, uint64_t bytes);
 

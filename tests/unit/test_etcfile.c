@@ -124,6 +124,17 @@ static void etc_resolv_conf__own_network__has_no_server_on_the_loopback(void **s
 	assert_false(etc_resolv_reachable(NULL, 0));
 }
 
+static void etc_resolv_on_loopback__servers__are_told_from_other_words(void **state)
+{
+	static const char six[] = "nameserver ::1\nnameserver 192.0.2.1\nsearch 127.0.0.1\n";
+	static const char four[] = "nameserver ::1\n nameserver 127.0.0.53 \n";
+
+	(void)state;
+	assert_true(etc_resolv_on_loopback(four, sizeof(four) - 1));
+	assert_false(etc_resolv_on_loopback(six, sizeof(six) - 1));
+	assert_false(etc_resolv_on_loopback(NULL, 0));
+}
+
 static void etc_hosts_add__name__has_its_address(void **state)
 {
 	_cleanup_sbuf_ struct sbuf out = {0};
@@ -323,6 +334,7 @@ int main(void)
 		cmocka_unit_test(etc_memory_limit__bytes__as_v1_shows_them_C2_5),
 		cmocka_unit_test(etc_resolv_conf__junk__is_dropped),
 		cmocka_unit_test(etc_resolv_conf__own_network__has_no_server_on_the_loopback),
+		cmocka_unit_test(etc_resolv_on_loopback__servers__are_told_from_other_words),
 		cmocka_unit_test(etc_hosts_add__name__has_its_address),
 		with_home(etc_profile__scripts__are_sourced_in_c_order_C3_2),
 		with_home(etc_profile__collating_locale__is_put_aside_C3_2),
