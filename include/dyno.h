@@ -194,13 +194,17 @@ enum dyno_network {
 	DYNO_NET_AUTO,	      /* see dyno_network_meant() */
 	DYNO_NET_HOST,	      /* the host's */
 	DYNO_NET_NONE,	      /* its own, with a loopback and nothing else */
-	DYNO_NET_PRIVATE,     /* its own, with an address and a way out; root's alone */
-	DYNO_NET_PRIVATE_APP, /* the same, and dynos of one app may reach each other */
+	DYNO_NET_PRIVATE,     /* its own, with an address and a way out; without root by pasta */
+	DYNO_NET_PRIVATE_APP, /* the same, and dynos of one app may reach each other; root's alone */
 };
 
 /** dyno_network_meant() - what DYNO_NET_AUTO stands for: as root DYNO_NET_PRIVATE, where it can be
  * had, else DYNO_NET_HOST. Return: that, or @asked where it is another. */
 enum dyno_network dyno_network_meant(enum dyno_network asked);
+
+/** dyno_port_is_hosts() - whether a dyno's $PORT is a port of the host too: in the host's network, and
+ * without root in a private one, where it is taken on 127.0.0.1. Return: 1, 0. */
+int dyno_port_is_hosts(enum dyno_network asked);
 
 enum dyno_scratch { DYNO_SCRATCH_AUTO, DYNO_SCRATCH_TMPFS, DYNO_SCRATCH_DISK };
 

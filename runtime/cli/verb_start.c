@@ -147,7 +147,7 @@ static int publish_for_people(struct cli *cli, const struct start_options *o,
 	const char **words;
 
 	if (o->dyno.spec || dyno->n_publish > 0 || dyno->n_listen_fds > 0 ||
-	    (dyno->port && dyno_network_meant(dyno->network) == DYNO_NET_HOST))
+	    (dyno->port && dyno_port_is_hosts(dyno->network)))
 		return 0;
 	words = arena_calloc(&cli->arena, 1, sizeof(*words));
 	if (words)

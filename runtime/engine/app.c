@@ -381,8 +381,7 @@ int app_policy(const struct app *app, bool supervised, struct sup_policy *ret, s
 	}
 	/* Two of them cannot have the one port of the host at once, and of two that accept on the same
 	 * sockets the old one would take connections that it has no time left to answer. */
-	if (((o->port && app->network == DYNO_NET_HOST) || app->sockets.n > 0) &&
-	    p.order == SUP_OVERLAP) {
+	if (((o->port && app_port_is_hosts(app)) || app->sockets.n > 0) && p.order == SUP_OVERLAP) {
 		p.order = SUP_STRICT;
 		p.forced = true;
 	}

@@ -120,12 +120,18 @@ int app_check_limits(struct app *app, bool kept, struct dyno_err *err);
 /**
  * app_find_network() - the network that the dyno has: a private one that was not asked for by name
  * falls back to the host's where it cannot be had, with a warning or, with --require-network, not.
- * Errors: ERR_USAGE: an egress of the host's network; those of network_host(); ERR_MEMORY.
+ * Without root one that was asked for does too.
+ * Errors: ERR_USAGE: an egress of the host's network; those of network_host(), network_user_check()
+ * and pasta_usable(); ERR_MEMORY.
  */
 int app_find_network(struct app *app, struct dyno_err *err);
 
 /** app_is_private() - whether it has an address of its own. */
 bool app_is_private(const struct app *app);
+
+/** app_port_is_hosts() - whether its $PORT is one of the host's: in the host's network, or taken
+ * there for a private one that pasta connects. */
+bool app_port_is_hosts(const struct app *app);
 
 /**
  * app_find_slug() - find the limits, look at the sockets, open what is to be mounted, acquire slug and stack.  Errors:

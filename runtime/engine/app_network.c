@@ -15,9 +15,21 @@ DYNO_PUBLIC enum dyno_network dyno_network_meant(enum dyno_network asked)
 	return geteuid() == 0 ? DYNO_NET_PRIVATE : DYNO_NET_HOST;
 }
 
+DYNO_PUBLIC int dyno_port_is_hosts(enum dyno_network asked)
+{
+	const enum dyno_network meant = dyno_network_meant(asked);
+
+	return meant == DYNO_NET_HOST || (geteuid() != 0 && meant == DYNO_NET_PRIVATE);
+}
+
 bool app_is_private(const struct app *app)
 {
 	return app->network == DYNO_NET_PRIVATE || app->network == DYNO_NET_PRIVATE_APP;
+}
+
+bool app_port_is_hosts(const struct app *app)
+{
+	return dyno_port_is_hosts(app->network);
 }
 
 static int find_private(struct app *app, struct dyno_err *err)
@@ -25,21 +37,25 @@ static int find_private(struct app *app, struct dyno_err *err)
 	int r;
 
 	if (app->rootless) {
-		err_set(err, ERR_NETWORK, EPERM, "make a private network without root");
-		err_hint(err, "use --network host or none");
-		return -EPERM;
+		r = network_user_check(app->opts, err);
+		return r < 0 ? r : pasta_usable(err);
 	}
 	r = network_host(app->run_fd, app->opts->subnet, &app->network_note, err);
 	app->network_fresh = r == 0;
 	return r;
 }
 
-/* Whoever has named it, or says of it what the host's network cannot do, gets no other. */
+/*
+ * Whoever has named it, or says of it what the host's network cannot do, gets no other.  But for a
+ * caller without root, whose host may well have nothing that makes one.
+ */
 static bool may_be_hosts(const struct app *app, const struct dyno_err *why)
 {
 	const struct dyno_run_opts *o = app->opts;
+	const bool named =
+		o->network != DYNO_NET_AUTO && !(app->rootless && o->network == DYNO_NET_PRIVATE);
 
-	return o->network == DYNO_NET_AUTO && !o->require_network && !o->egress && !o->subnet &&
+	return !named && !o->require_network && !o->egress && !o->subnet &&
 	       (why->kind == ERR_NETWORK || why->kind == ERR_HELPER);
 }
 

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/random.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -81,19 +82,40 @@ static void read_resolver_file(struct generation *gen, const char *path, struct 
 	in->resolv_len = len;
 }
 
+/* pasta can ask a resolver on the host's loopback in the dyno's place: that asks the gateway. */
+static int forward_names(struct generation *gen, struct appspec_input *in)
+{
+	char *text;
+
+	if (!gen->network.by_pasta || !etc_resolv_on_loopback(in->resolv_conf, in->resolv_len))
+		return 0;
+	text = arena_fmt(&gen->arena, "nameserver %s\n%.*s", gen->network.gateway_text,
+			 (int)in->resolv_len, in->resolv_conf);
+	if (!text)
+		return -ENOMEM;
+	gen->network.plan.names = true;
+	in->resolv_conf = text;
+	in->resolv_len = strlen(text);
+	return 0;
+}
+
 /*
  * A resolver on the host's loopback is not heard in another network.  Where it is systemd's, the
  * servers that it asks itself stand in a file of its own.
  */
-static void read_resolv(struct generation *gen, struct appspec_input *in)
+static int read_resolv(struct generation *gen, struct appspec_input *in, struct dyno_err *err)
 {
 	if (gen->app->network == DYNO_NET_NONE)
-		return;
+		return 0;
 	read_resolver_file(gen, "/etc/resolv.conf", in);
-	if (app_is_private(gen->app) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len))
+	if (!app_is_private(gen->app))
+		return 0;
+	if (!etc_resolv_reachable(in->resolv_conf, in->resolv_len))
 		read_resolver_file(gen, "/run/systemd/resolve/resolv.conf", in);
-	gen->no_resolver =
-		app_is_private(gen->app) && !etc_resolv_reachable(in->resolv_conf, in->resolv_len);
+	if (!etc_resolv_reachable(in->resolv_conf, in->resolv_len) && forward_names(gen, in) < 0)
+		return err_set(err, ERR_MEMORY, ENOMEM, "name a resolver");
+	gen->no_resolver = !etc_resolv_reachable(in->resolv_conf, in->resolv_len);
+	return 0;
 }
 
 /* Under what name and address the dyno finds itself and its host. */
@@ -102,7 +124,7 @@ static void name_addresses(struct generation *gen, struct appspec_input *in)
 	if (app_is_private(gen->app)) {
 		in->network = SPEC_NET_PRIVATE;
 		in->address = gen->network.text;
-		in->host_address = gen->network.host_text;
+		in->host_address = gen->network.host_text[0] ? gen->network.host_text : NULL;
 	} else if (gen->app->network == DYNO_NET_HOST) {
 		in->network = SPEC_NET_HOST;
 		in->host_address = "127.0.0.1";
@@ -170,7 +192,9 @@ int gen_make_spec(struct generation *gen, struct dyno_err *err)
 		binds[i] = gen->app->stack.binds[i].path;
 	in.binds = binds;
 	in.n_binds = gen->app->stack.n_binds;
-	read_resolv(gen, &in);
+	r = read_resolv(gen, &in, err);
+	if (r < 0)
+		return r;
 	name_addresses(gen, &in);
 	r = make_uuids(gen, err);
 	if (r < 0)

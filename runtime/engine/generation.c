@@ -125,7 +125,7 @@ static int reserve_port(struct generation *gen, struct dyno_err *err)
 		.fixed = gen->app->opts->port,
 		.first = PORT_FIRST,
 		.count = PORT_COUNT,
-		.shared = gen->app->network == DYNO_NET_HOST,
+		.shared = app_port_is_hosts(gen->app),
 		.distinct = app_is_private(gen->app),
 	};
 
@@ -139,6 +139,8 @@ static int prepare_network(struct generation *gen, struct dyno_err *err)
 
 	if (!app_is_private(app))
 		return 0;
+	if (app->rootless)
+		return network_user_prepare(&gen->network, app->opts, gen->port, err);
 	/* The table that was there at the last start may have been removed since. */
 	if (!app->network_fresh) {
 		r = network_host(app->run_fd, app->opts->subnet, &app->network_note, err);
@@ -226,9 +228,11 @@ static void plan_launch(struct generation *gen, const int stdio[3])
 	l->cgroups = app->have_cgroups ? &app->cgroups : NULL;
 	l->leaf_name = gen->leaf_name;
 	l->require_limits = app->opts->require_limits;
-	/* By it readiness is told, health is asked and clients come, in a network of its own. */
-	l->want_listen_fd = (app->web || app->opts->health || app->n_publish > 0) &&
-			    app->network != DYNO_NET_HOST;
+	/* By it readiness is told, health is asked and clients come, in a network of its own, and
+	 * pasta finds that. */
+	l->want_listen_fd =
+		(app->web || app->opts->health || app->n_publish > 0 || gen->network.by_pasta) &&
+		app->network != DYNO_NET_HOST;
 	l->tty = gen->tty;
 	l->sockets = app->sockets.fds;
 	l->n_sockets = app->sockets.n;

@@ -350,6 +350,38 @@ static bool child_is_gone(const struct launch *l)
 	return poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
 }
 
+/*
+ * The socket of the child's namespace is the first thing that it says.  What else it may say, that
+ * it has failed, is left for who watches the channel.
+ */
+static void await_listen_fd(struct launch *l)
+{
+	struct pollfd p = {.fd = l->channel_fd, .events = POLLIN};
+	struct dyno_err ignored;
+	struct init_msg msg;
+	ssize_t n;
+
+	while (poll(&p, 1, LAUNCH_TIMEOUT_MS) < 0 && errno == EINTR)
+		;
+	n = recv(l->channel_fd, &msg, sizeof(msg), MSG_PEEK | MSG_DONTWAIT);
+	if (n == sizeof(msg) && msg.type == INIT_MSG_LISTEN_FD) {
+		(void)launch_receive(l, &msg, &ignored); /* nothing but this is heard */
+		return;
+	}
+	p.events = 0; /* its end is near */
+	(void)poll(&p, 1, LAUNCH_TIMEOUT_MS);
+}
+
+static int connect_network(struct launch *l, struct dyno_err *err)
+{
+	if (!l->network->by_pasta)
+		return network_connect(l->network, l->pidfd, err);
+	await_listen_fd(l);
+	if (l->listen_fd < 0)
+		return err_set(err, ERR_LAUNCH, ENODATA, "hear of the dyno's network namespace");
+	return network_user_connect(l->network, l->pidfd, l->listen_fd, err);
+}
+
 static int step_network(struct launch *l, struct dyno_err *err)
 {
 	const struct init_msg msg = {.type = INIT_MSG_NETWORK};
@@ -357,7 +389,7 @@ static int step_network(struct launch *l, struct dyno_err *err)
 
 	if (!l->network)
 		return 0;
-	r = network_connect(l->network, l->pidfd, err);
+	r = connect_network(l, err);
 	if (r < 0 && !child_is_gone(l))
 		return r;
 	*err = (struct dyno_err){0};

@@ -208,6 +208,8 @@ static int watch(struct slot *slot)
 	r = loop_add(loop, slot->gen.launch.channel_fd, POLLIN, on_channel, slot);
 	if (r == 0)
 		r = loop_add(loop, slot->gen.launch.pidfd, POLLIN, on_gone, slot);
+	if (r == 0)
+		r = net_watch(slot);
 	if (r == 0) {
 		loop_timer_arm(loop, slot->launch_timer, clock_ms() + LAUNCH_TIMEOUT_MS);
 		return 0;
@@ -430,6 +432,7 @@ static void tell_gone(struct slot *slot)
 	struct sup_event_info info = {.gen = slot->gen.id, .now_ms = clock_ms()};
 
 	slot->gone = false;
+	net_unwatch(slot);
 	if (try_copy(slot))
 		return;
 	look_stop(slot);
@@ -485,6 +488,7 @@ static void discard(struct monitor *m, struct slot *slot)
 	if (m->health.launch == &slot->gen.launch)
 		health_stop(&m->health);
 	output_close(&slot->output);
+	net_unwatch(slot);
 	if (!hold_take(slot))
 		vacate(slot);
 }

@@ -301,6 +301,11 @@ void net_inspect(const struct slot *slot, struct sbuf *b);
 /** net_warn() - say once that no server of names can be reached, where that is so. */
 void net_warn(const struct slot *slot);
 
+/** net_watch() - be told where what connects a private network ends before the dyno does.
+ * Return: 0; -ENOSPC: no source left. */
+int net_watch(struct slot *slot);
+void net_unwatch(struct slot *slot);
+
 /** mem_inspect() - the member "memory". */
 void mem_inspect(const struct slot *slot, struct sbuf *b);
 

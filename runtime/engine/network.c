@@ -32,8 +32,11 @@
 
 void network_init(struct network *net)
 {
-	*net = (struct network){
-		.lock_fd = -EBADF, .route_fd = -EBADF, .filter_fd = -EBADF, .group_fd = -EBADF};
+	*net = (struct network){.lock_fd = -EBADF,
+				.route_fd = -EBADF,
+				.filter_fd = -EBADF,
+				.group_fd = -EBADF,
+				.pasta = PASTA_INIT};
 }
 
 /* ---- before the launch ---------------------------------------------------------------------- */
@@ -306,6 +309,7 @@ void network_drop(struct network *net)
 	char name[NETPOOL_NAME_BYTES];
 
 	leave_group(net);
+	pasta_end(&net->pasta);
 	close_fdp(&net->filter_fd);
 	if (net->route_fd >= 0) /* it may have gone already, with its namespace */
 		(void)rtnl_delete_link(net->route_fd, netpool_link(net->address, name));
@@ -321,6 +325,7 @@ int network_denied(const struct network *net, uint64_t *ret)
 void network_done(struct network *net)
 {
 	leave_group(net);
+	pasta_end(&net->pasta);
 	net->link = 0;
 	close_fdp(&net->group_fd);
 	close_fdp(&net->filter_fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * network.h - a dyno's own network with a way out: an address, a routed pair of links, and the
- * host's part, which all dynos share.
+ * host's part, which all dynos share; or, for a caller without root, pasta (network_user.c).
  *
  * Theory of operation.  The dyno's namespace has one link, eth0, whose other end stands on the
  * host.  Both have the same hardware address and no address resolution: what goes in at one end
@@ -21,11 +21,13 @@
 #ifndef DYNO_ENGINE_NETWORK_H
 #define DYNO_ENGINE_NETWORK_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <dyno.h>
 
+#include "kernel/pasta.h"
 #include "model/netpool.h"
 #include "model/netrules.h"
 
@@ -44,7 +46,11 @@
  * @note: what the host's table says
  * @egress: to where it may open connections
  * @text, @text6: its addresses; @text6 is "" where the host has no IPv6
- * @host_text: the host's address for it
+ * @host_text: the host's address for it; "": it has none
+ * @by_pasta: it is a caller's without root: @text is known inside alone, and only these matter:
+ * @pasta: what connects it, once connected
+ * @plan: what that is told, of which @link6 is in @link6
+ * @gateway_text: whom the dyno may ask for names, where @plan.names is set
  */
 struct network {
 	int lock_fd;
@@ -59,6 +65,11 @@ struct network {
 	char text[NETPOOL_TEXT4_BYTES];
 	char text6[NETPOOL_TEXT6_BYTES];
 	char host_text[NETPOOL_TEXT4_BYTES];
+	bool by_pasta;
+	struct pasta pasta;
+	struct pastaargs_plan plan;
+	char link6[IF_NAMESIZE];
+	char gateway_text[NETPOOL_TEXT4_BYTES];
 };
 
 /** network_init() - holds nothing. */
@@ -90,7 +101,40 @@ int network_denied(const struct network *net, uint64_t *ret);
 /** network_done() - give all of it back; the last process inside has ended. */
 void network_done(struct network *net);
 
+/* ---- without root ---- */
+
+/**
+ * network_user_check() - whether what is said of the network can be had without root.
+ * Return: 0, or -EPERM with ERR_NETWORK: that takes rules or links of the host.
+ */
+int network_user_check(const struct dyno_run_opts *opts, struct dyno_err *err);
+
+/**
+ * network_user_prepare() - network_prepare() for a caller without root; nothing is taken.
+ * @port: of the dyno, which is to be reached on the host's 127.0.0.1 too
+ * Return: 0, or -errno: ERR_NETWORK, ERR_USAGE (a range that is none).
+ */
+int network_user_prepare(struct network *net, const struct dyno_run_opts *opts, uint16_t port,
+			 struct dyno_err *err);
+
+/**
+ * network_user_connect() - start pasta, and wait until the link stands.
+ * @init_pidfd: of the dyno's first process
+ * @of_fd: a socket that was made in the namespace
+ * Return: 0, or -errno with ERR_NETWORK, ERR_HELPER and nothing left running.
+ * Context: parent
+ */
+int network_user_connect(struct network *net, int init_pidfd, int of_fd, struct dyno_err *err);
+
 /* ---- the host's part ---- */
+
+/**
+ * network_choose_pool() - a range that no route of the host leads into.
+ * @fd: of rtnl_open()
+ * @subnet: the one that is asked for; NULL: any
+ * Return: 0, or -errno: ERR_NETWORK, ERR_USAGE.
+ */
+int network_choose_pool(int fd, const char *subnet, struct netpool *ret, struct dyno_err *err);
 
 /**
  * network_host() - the host's table, made where it is missing, with its address on the loopback

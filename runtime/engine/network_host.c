@@ -130,7 +130,7 @@ static void keep_forwarding(int lock_fd, bool ours)
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-static int choose_pool(int fd, const char *subnet, struct netpool *ret, struct dyno_err *err)
+int network_choose_pool(int fd, const char *subnet, struct netpool *ret, struct dyno_err *err)
 {
 	struct netpool routes[ROUTES_MAX];
 	int n;
@@ -210,7 +210,7 @@ static int make(int lock_fd, const char *subnet, struct netrules_note *ret, stru
 	if (fd < 0)
 		return err_set(err, ERR_NETWORK, -fd, "open a socket for links");
 	note.ipv6_out = note.ipv6 && !reads(FORWARD6, '0');
-	r = choose_pool(fd, subnet, &note.pool, err);
+	r = network_choose_pool(fd, subnet, &note.pool, err);
 	if (r < 0)
 		return r;
 	*ret = note;

@@ -69,7 +69,7 @@ static int default_scale(struct start *s, struct dyno_err *err)
 static int check_scale(struct start *s, struct dyno_err *err)
 {
 	const struct dyno_run_opts *o = &s->opts.dyno;
-	bool shared = dyno_network_meant(o->network) == DYNO_NET_HOST;
+	bool shared = dyno_port_is_hosts(o->network);
 	const struct proc_type *type;
 	uint64_t all = 0;
 	size_t i;

@@ -357,6 +357,6 @@ groups() {
 	cp "$DYNO" "$BASE/user/dyno"
 	run -125 --separate-stderr "${user[@]}" setpriv --reuid "$USER_ID" --regid "$USER_ID" --clear-groups \
 		env DYNO_CFG_RUN_DIR="$BASE/user/run" DYNO_CFG_DATA_DIR="$BASE/user/data" \
-		"$BASE/user/dyno" run -q --network private "$dir" -- true
+		"$BASE/user/dyno" run -q --network private:app "$dir" -- true
 	assert_error host.network
 }
