@@ -81,12 +81,16 @@ static void hold(struct output_stream *s, const char *text, size_t len)
 static void take(struct output_stream *s, const char *text, size_t len)
 {
 	struct sink *sink = s->output->sink;
+	/* A record has no newline; whether there is a NUL is asked once of all of them. */
+	const unsigned int plain = memchr(text, '\0', len) ? 0 : SINK_PLAIN;
 	size_t record, taken;
 
 	sink_head(sink, OUTPUT_SOURCE, s->output->dyno, s == &s->output->stream[1]);
 	while (next_record(text, len, s->fd < 0, &record, &taken)) {
 		/* What no newline has ended goes on, unless it is the end of all. */
-		if (sink_put(sink, text, record, taken == record && taken < len) == -EAGAIN) {
+		const bool partial = taken == record && taken < len;
+
+		if (sink_put(sink, text, record, plain | (partial ? SINK_PARTIAL : 0)) == -EAGAIN) {
 			hold(s, text, len);
 			return;
 		}

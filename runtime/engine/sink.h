@@ -42,6 +42,9 @@
 #define SINK_RESERVE_BYTES (16U * 1024U)
 /* "TIME SOURCE[DYNO]: ", a name of 63 bytes on either side, a mark, and more. Own choice */
 #define SINK_HEAD_BYTES 256U
+/* A head is copied by so many bytes at a time. Source: most heads are one; two words of the widest
+ * kind, a cache line */
+#define SINK_BLOCK_BYTES 64U
 /* A newline, and L12 as a record. Own choice */
 #define SINK_NOTE_BYTES 512U
 /* After a second the buffers are given back to the host.  Own choice */
@@ -58,12 +61,12 @@ struct output_stream;
  * while nobody prints no page of it is there.
  * @in: an unfinished line right before the place where a read begins
  * @head: how the records of a batch begin
- * @out: a gap for a note, a batch, the reserve
+ * @out: a gap for a note, a batch, the reserve; behind it the rest of a block
  */
 struct sink_area {
 	char in[OUTPUT_LINE_BYTES + SINK_BATCH_BYTES];
 	char head[SINK_HEAD_BYTES];
-	char out[SINK_NOTE_BYTES + SINK_BATCH_BYTES + SINK_RESERVE_BYTES];
+	char out[SINK_NOTE_BYTES + SINK_BATCH_BYTES + SINK_RESERVE_BYTES + SINK_BLOCK_BYTES];
 };
 
 /**
@@ -219,13 +222,17 @@ bool sink_displace(struct sink *sink);
  * standard error */
 void sink_head(struct sink *sink, const char *source, const char *dyno, bool err);
 
+/* Of a record: the next one goes on with the same line; it is known to hold neither newline nor NUL. */
+#define SINK_PARTIAL (1U << 0)
+#define SINK_PLAIN   (1U << 1)
+
 /**
  * sink_put() - one record, to be written by sink_flush() or when the batch is full.
  * @len: OUTPUT_LINE_BYTES at most
- * @partial: the next record goes on with the same line
+ * @flags: SINK_PARTIAL, SINK_PLAIN
  * Return: 0; -EAGAIN: no room, it was not taken; never where the sink drops.
  */
-int sink_put(struct sink *sink, const char *text, size_t len, bool partial);
+int sink_put(struct sink *sink, const char *text, size_t len, unsigned int flags);
 
 /** sink_flush() - write what is there. Return: 0; -EAGAIN: not all of it, see @stuck; -errno: the
  * rest is lost and counted. */

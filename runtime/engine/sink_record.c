@@ -15,6 +15,7 @@
 /* One record escaped from end to end. */
 _Static_assert(SINK_HEAD_BYTES + 4 * OUTPUT_LINE_BYTES + 2 <= SINK_BATCH_BYTES,
 	       "a batch has room for any record");
+_Static_assert(SINK_HEAD_BYTES % SINK_BLOCK_BYTES == 0, "a head is whole blocks");
 
 void sink_head(struct sink *sink, const char *source, const char *dyno, bool err)
 {
@@ -55,18 +56,28 @@ static void escape(char *to, const char *text, size_t len)
 	}
 }
 
-/* Return: false when there is no room for it below @limit. */
-static bool put(struct sink *sink, const char *text, size_t len, bool partial, size_t limit)
+/* In blocks of a constant size, which are moves and no call; the text goes over what is too much of
+ * the last one. */
+static char *put_head(const struct sink *sink, char *to)
 {
-	bool plain = !memchr(text, '\0', len) && !memchr(text, '\n', len);
-	size_t grown =
+	for (size_t i = 0; i < sink->head_len; i += SINK_BLOCK_BYTES)
+		memcpy(to + i, sink->area->head + i, SINK_BLOCK_BYTES);
+	return to + sink->head_len;
+}
+
+/* Return: false when there is no room for it below @limit. */
+static bool put(struct sink *sink, const char *text, size_t len, unsigned int flags, size_t limit)
+{
+	const bool partial = flags & SINK_PARTIAL;
+	const bool plain =
+		(flags & SINK_PLAIN) || (!memchr(text, '\0', len) && !memchr(text, '\n', len));
+	const size_t grown =
 		plain ? len : len + 3 * count_byte(text, len, '\0') + count_byte(text, len, '\n');
 	char *to = sink->area->out + sink->to;
 
 	if (sink->to + sink->head_len + grown + partial + 1 > SINK_NOTE_BYTES + limit)
 		return false;
-	memcpy(to, sink->area->head, sink->head_len);
-	to += sink->head_len;
+	to = put_head(sink, to);
 	if (plain)
 		memcpy(to, text, len);
 	else
@@ -80,10 +91,10 @@ static bool put(struct sink *sink, const char *text, size_t len, bool partial, s
 	return true;
 }
 
-int sink_put(struct sink *sink, const char *text, size_t len, bool partial)
+int sink_put(struct sink *sink, const char *text, size_t len, unsigned int flags)
 {
 	/* Of an empty batch any is taken. */
-	while (!put(sink, text, len, partial, SINK_BATCH_BYTES)) {
+	while (!put(sink, text, len, flags, SINK_BATCH_BYTES)) {
 		if (sink_flush(sink) != -EAGAIN)
 			continue;
 		if (sink_is_full(sink))
@@ -108,7 +119,8 @@ int sink_line(struct sink *sink, const char *source, const char *dyno, const cha
 	do {
 		const size_t piece = MIN_OF(len, (size_t)OUTPUT_LINE_BYTES);
 
-		if (!put(sink, text, piece, piece < len, SINK_BATCH_BYTES + SINK_RESERVE_BYTES)) {
+		if (!put(sink, text, piece, piece < len ? SINK_PARTIAL : 0,
+			 SINK_BATCH_BYTES + SINK_RESERVE_BYTES)) {
 			r = -ENOBUFS;
 			sink_lose(sink, 1);
 			break;
