@@ -2,6 +2,7 @@
 /* logview.c - records of a log as people or programs read them. */
 #include "cli/logview.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/logline.h"
@@ -46,13 +47,29 @@ static bool is_plain(char c)
 	return (c >= ' ' && c < '\177') || c == '\t';
 }
 
+/* The same of eight at once, but for tabs: one of 0x80 and more has its highest bit set, the lowest
+ * one below a blank gets it by the subtraction, and 0x7f by the addition. */
+static bool are_plain(const char *s)
+{
+	const uint64_t ones = UINT64_MAX / 255, high = ones << 7;
+	uint64_t v;
+
+	memcpy(&v, s, sizeof(v));
+	return !((v | (v - ones * ' ') | (v + ones)) & high);
+}
+
 static size_t plain_len(const char *s, size_t len)
 {
 	size_t i = 0;
 
-	while (i < len && is_plain(s[i]))
-		i++;
-	return i;
+	for (;;) {
+		if (len - i >= sizeof(uint64_t) && are_plain(s + i))
+			i += sizeof(uint64_t);
+		else if (i < len && is_plain(s[i]))
+			i++;
+		else
+			return i;
+	}
 }
 
 /* Up to the next plain byte or the next that may begin a colour: control bytes and UTF-8. */
@@ -181,6 +198,36 @@ static void add_record(struct logview *view, const struct logline *r, struct sbu
 	sbuf_adds(out, colored ? RESET " " : " ");
 	add_text(view, out, &r->text);
 	sbuf_addc(out, '\n');
+}
+
+/* Whether a line of plain bytes has no mark of a stream, and is not left out. What is no record has
+ * no head to look at, and no harm is done where it is taken for one. */
+static bool is_shown_as_is(const struct logview *view, const char *line, size_t len)
+{
+	const char *blank = memchr(line, ' ', MIN_OF(len, LOGLINE_HEAD_BYTES));
+	const size_t left = blank ? (size_t)(line + len - blank) - 1 : 0;
+
+	if (left < STRLEN(LOGLINE_APP "[") || blank[1] == LOGLINE_ERR)
+		return false;
+	return !view->quiet || memcmp(blank + 1, LOGLINE_APP "[", STRLEN(LOGLINE_APP "[")) == 0;
+}
+
+size_t logview_add_plain(const struct logview *view, const char *text, size_t len, struct sbuf *out)
+{
+	const char *newline;
+	size_t n = 0;
+
+	if (view->form != LOGVIEW_RECORD)
+		return 0;
+	while ((newline = memchr(text + n, '\n', len - n))) {
+		const size_t line = (size_t)(newline - text) - n;
+
+		if (plain_len(text + n, line) < line || !is_shown_as_is(view, text + n, line))
+			break;
+		n += line + 1;
+	}
+	sbuf_add(out, text, n);
+	return n;
 }
 
 void logview_add(struct logview *view, const char *line, size_t len, struct sbuf *out)

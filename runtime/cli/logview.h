@@ -55,4 +55,13 @@ struct logview {
  */
 void logview_add(struct logview *view, const char *line, size_t len, struct sbuf *out);
 
+/**
+ * logview_add_plain() - append the first lines of a text, as many as logview_add() would show as they
+ * are; it looks for no more than whether they are such.
+ * @text: @len bytes; a last line without a newline is not looked at
+ * Return: the bytes that were appended; 0: the first line is none of these, or the form is another.
+ */
+size_t logview_add_plain(const struct logview *view, const char *text, size_t len,
+			 struct sbuf *out);
+
 #endif

@@ -74,7 +74,11 @@ static bool show_lines(struct printer *p, bool all)
 	while (at < p->len) {
 		const char *newline = memchr(p->buf + at, '\n', p->len - at);
 		size_t len = newline ? (size_t)(newline - p->buf) - at : p->len - at;
+		size_t plain = logview_add_plain(&p->view, p->buf + at, p->len - at, &p->out);
 
+		at += plain;
+		if (plain > 0)
+			continue;
 		if (!newline && !all && (at > 0 || p->len < sizeof(p->buf)))
 			break;
 		logview_add(&p->view, p->buf + at, len, &p->out);

@@ -200,6 +200,60 @@ static void logview_add__no_record__is_text_alone(void **state)
 	}
 }
 
+/* Whatever a text holds, the short way shows what the long one does. */
+static void logview_add_plain__any_byte_anywhere__shows_what_logview_add_does(void **state)
+{
+	static const char *const heads[] = {
+		"2026-06-01T12:00:00.123456+00:00 app[web.1]: ",
+		"2026-06-01T12:00:00.123456+00:00  app[web.1]: ",
+		"2026-06-01T12:00:00.123456+00:00 heroku[web.1]: ", "no record ", ""};
+	_cleanup_sbuf_ struct sbuf text = {0}, all = {0}, one = {0};
+	uint64_t taken = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(heads) * 2 * 20 * 256; i++) {
+		struct logview view = {.form = LOGVIEW_RECORD, .quiet = i / 256 / 20 % 2 == 0};
+		char line[] = "twenty bytes of text";
+		size_t n;
+
+		line[i / 256 % 20] = (char)(i % 256);
+		if (i % 256 == '\n')
+			continue;
+		text.len = all.len = one.len = 0;
+		sbuf_adds(&text, heads[i / 256 / 20 / 2]);
+		sbuf_add(&text, line, sizeof(line) - 1);
+		logview_add(&view, text.data, text.len, &one);
+		sbuf_adds(&text, "\nnot ended");
+		n = logview_add_plain(&view, text.data, text.len, &all);
+		assert_int_equal(n, all.len);
+		taken += n > 0;
+		if (n == 0)
+			continue;
+		assert_int_equal(n, text.len - STRLEN("not ended"));
+		assert_int_equal(n, one.len);
+		assert_memory_equal(all.data, one.data, n);
+	}
+	/* Of the app's records, those of standard error apart, and the platform's unless quiet: at
+	 * each place 95 bytes of text and a tab. */
+	assert_true(taken >= 3 * 20 * 96);
+}
+
+static void logview_add_plain__another_form__takes_nothing(void **state)
+{
+	static const char line[] = "2026-06-01T12:00:00.123456+00:00 app[web.1]: a\n";
+	static const enum logview_form forms[] = {LOGVIEW_SHORT, LOGVIEW_TAGGED, LOGVIEW_TEXT,
+						  LOGVIEW_JSON};
+	_cleanup_sbuf_ struct sbuf b = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct logview view = {.form = forms[i]};
+
+		assert_int_equal(logview_add_plain(&view, line, sizeof(line) - 1, &b), 0);
+	}
+	assert_int_equal(b.len, 0);
+}
+
 static void logview_add__quiet__drops_the_platform_only(void **state)
 {
 	struct logview view = {.form = LOGVIEW_RECORD, .quiet = true};
@@ -292,6 +346,8 @@ int main(void)
 			logview_add__tagged_in_colour__the_head_is_the_dynos_or_the_platforms),
 		cmocka_unit_test(logview_add__colour_without_end__is_no_colour),
 		cmocka_unit_test(logview_add__no_record__is_text_alone),
+		cmocka_unit_test(logview_add_plain__any_byte_anywhere__shows_what_logview_add_does),
+		cmocka_unit_test(logview_add_plain__another_form__takes_nothing),
 		cmocka_unit_test(logview_add__quiet__drops_the_platform_only),
 		cmocka_unit_test(logview_add__wider_tag__widens_what_follows),
 		cmocka_unit_test(logview_add__colours__are_stable_and_differ_while_there_are_any),
