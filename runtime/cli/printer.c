@@ -16,6 +16,9 @@
 #include "base/proc.h"
 #include "cli/output.h"
 
+/* Of the pipe: some batches of a monitor, so that neither waits for the other at each. Source: own
+ * choice; measured by tests/bench/log.sh */
+#define PIPE_BYTES (256 * 1024)
 /* Several records of the longest kind; a longer line is shown in pieces. Source: contract 10.3 */
 #define READ_BYTES (64U * 1024U)
 
@@ -145,6 +148,7 @@ int printer_start(const struct logview *view, int *ret_log_fd, int *ret_pidfd, s
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
 		return err_set(err, ERR_IO, errno, "make a pipe for the log");
 	read_fd = pipe_fds[0];
+	(void)fcntl(read_fd, F_SETPIPE_SZ, PIPE_BYTES); /* a favour */
 	log_fd = pipe_fds[1];
 	p->view = *view;
 	p->fd = read_fd;
