@@ -13,6 +13,7 @@ DEPS_TEST  := libcmocka-dev bats jq curl openssl procps util-linux iproute2 nfta
 DEPS_FUZZ  := clang llvm libclang-rt-14-dev
 DEPS_LINT  := clang-format clang-tidy cppcheck shellcheck
 DEPS_BENCH := bubblewrap crun isal libarchive-tools wrk
+DEPS_BENCH_LOG := conmon ruby-foreman jq
 DEPS_VM    := qemu-system-x86 busybox-static cpio kmod e2fsprogs
 
 .PHONY: deps

@@ -47,7 +47,9 @@ $(O)/bench/logpath: $(O)/obj/tests/bench/logpath.o $(CORE_LIB)
 	$(call say,LD,$@)$(CC) $(ALLCFLAGS) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(DYNO_LIBS)
 
 .PHONY: bench-log
-bench-log: $(O)/bench/logpath $(O)/bench/pairs ## time an app's output into its log beside cat, on disk and in memory
+bench-log: $(O)/bench/logpath $(O)/bench/pairs ## time an app's output into its log beside cat, conmon and foreman, on disk and in memory
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_BENCH_LOG)
+	+$(Q)$(submake) all
 	$(Q)TMPDIR=/var/tmp tests/bench/log.sh $(O)
 	$(Q)TMPDIR=/dev/shm tests/bench/log.sh $(O)
 
