@@ -203,10 +203,9 @@ static int keep(char **argv)
 	struct dyno_outcome outcome = {0};
 	struct dyno_err err = {0};
 	int r = prepare(&o, argv, &err);
+	const bool prepared = r == 0;
 
-	if (r < 0) {
-		tell_failure(&err);
-	} else {
+	if (prepared) {
 		plan.signal_fd = o.signal_fd;
 		plan.oomlog_fd = o.oomlog_fd;
 		r = monitor_run(&plan, &outcome, &err);
@@ -217,6 +216,9 @@ static int keep(char **argv)
 	app_done(&o.app);
 	dyno_host_free(o.host);
 	arena_done(&o.arena);
+	/* Whoever hears of it may start the dyno again: its name is free by now. */
+	if (!prepared)
+		tell_failure(&err);
 	return r < 0 ? dyno_err_exit_code(&err) : outcome.exit_code;
 }
 

@@ -3,6 +3,7 @@
 # Files that --log names: turned over by size and number, shared by the dynos of an app, renamed by
 # strangers, and read by others meanwhile.
 # shellcheck disable=SC2016 # commands of dynos are text
+# shellcheck disable=SC2030,SC2031 # each test has files of its own
 # shellcheck disable=SC2154 # stderr is set by bats
 load lib
 load dynos
@@ -19,7 +20,7 @@ teardown() {
 	[ -z "$reader" ] || kill "$reader" 2>/dev/null || :
 	dyno stop --all --now -q 2>/dev/null || :
 	dyno rm --all -q 2>/dev/null || :
-	as_user chmod -R u+w "$out"
+	as_user chmod u+w "$out"
 	as_user rm -rf "$out"
 	lib_teardown
 }
@@ -137,7 +138,7 @@ logged() { grep -qF -- "$1" "$out"/log*; }
 	as_user chmod 555 "$out"
 	start_app "file:$out/log#size=1M&count=5" \
 		'a: seq -f "%g x$(printf %0100d 0)" 12000; echo 12001 end; exec sleep 1000'
-	wait_for 30 logged ' 12001 end'
+	wait_for 30 grep -q ' 12001 end$' "$out/log"
 	grep -v heroku "$out/log" | in_order 12001
 	told() { dyno logs -n all -a shop -s heroku | grep -qF "Warning: the log $out/log cannot be turned over and grows: "; }
 	wait_for 30 told
@@ -160,6 +161,7 @@ logged() { grep -qF -- "$1" "$out"/log*; }
 	refuses host.io "file:$out/link#size=1M" 'only a file can be turned over'
 	refuses host.io 'file:/dev/null#size=1M' 'only a file can be turned over'
 	[ ! -e "$out/log" ] || fail "a refusal has made a file"
+	# what is refused has left its name free
 	(cd "$out" && dyno start --detach -q -a shop --log 'file:a#b#size=1M' --log json:json "$dir" </dev/null >/dev/null)
 	wait_for 30 grep -q 'app\[a\.1\]: one$' "$out/a#b"
 	wait_for 30 grep -q '"text":"one"' "$out/json"
@@ -177,4 +179,60 @@ logged() { grep -qF -- "$1" "$out"/log*; }
 	done
 	json() { [ "$(jq -r 'select(.source == "app") | "\(.stream) \(.text)"' "$out/json" | sort | xargs)" = 'stderr two stdout one stdout three' ]; }
 	wait_for 30 json
+}
+
+# journal: messages of journald's native protocol, each a line of JSON in $seen, at $socket: $reader
+journal() {
+	(exec 3>&- && exec python3 - "$socket" >"$seen") <<-'JOURNAL' &
+		import json, os, socket, struct, sys
+		s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		s.bind(sys.argv[1])
+		os.chmod(sys.argv[1], 0o666)
+		while True:
+		    data, fields = s.recv(1 << 18), {}
+		    while data:
+		        head, _, data = data.partition(b"\n")
+		        name, is_text, value = head.partition(b"=")
+		        if not is_text:
+		            size = struct.unpack("<Q", data[:8])[0]
+		            value, data = data[8:8 + size], data[8 + size + 1:]
+		        fields[name.decode()] = value.decode("latin-1")
+		    print(json.dumps(fields), flush=True)
+	JOURNAL
+	reader=$!
+	wait_for 20 test -S "$socket"
+}
+
+end_journal() {
+	kill "$reader"
+	wait "$reader" || :
+	reader=
+	rm "$socket"
+}
+
+@test "C10.1: the journal gets each line with its dyno and its stream, and again once it is back" {
+	local seen=$BATS_TEST_TMPDIR/seen socket=$BATS_FILE_TMPDIR/journal
+	put "$BASE/apps/shop/talk" 755 <<-'TALK'
+		#!/bin/bash
+		trap 'echo later' USR1
+		printf 'a=b \xff\n'
+		echo failed >&2
+		while :; do sleep 0.1; done
+	TALK
+	journal
+	start_app "journald:$socket" 'a: exec ./talk'
+	of() { jq -r "select(.MESSAGE == \"$1\") | \"\\(.DYNO_SOURCE) \\(.DYNO_STREAM) \\(.PRIORITY)\"" "$seen"; }
+	came() { [ "$(of "$1")" = "$2" ]; }
+	wait_for 30 came 'a=b ÿ' 'app stdout 6'
+	wait_for 30 came failed 'app stderr 6'
+	wait_for 30 came 'State changed from starting to up' 'heroku null 5'
+	jq -es 'all(.SYSLOG_IDENTIFIER == "shop/a.1" and .DYNO_APP == "shop" and .DYNO_NAME == "a.1")' "$seen" >/dev/null
+	# one that is started again
+	end_journal
+	dyno kill -q -s USR1 a.1
+	later() { dyno logs -a shop -n all | grep -q later; }
+	wait_for 30 later
+	journal
+	wait_for 60 came later 'app stdout 6'
+	end_journal
 }
