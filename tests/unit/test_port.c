@@ -340,6 +340,58 @@ static void port_reserve__distinct__each_once_then_any(void **state)
 		close_fdp(&fds[i]);
 }
 
+/* One of many: tells its port and keeps it until nobody listens to @go any more. */
+static _noreturn_ void reserve_and_stay(int run_fd, const struct port_want *want, int told, int go)
+{
+	struct dyno_err err = {0};
+	uint16_t port = 0;
+	int fd = -EBADF;
+	char byte;
+
+	if (port_reserve(run_fd, want, &fd, &port, &err) < 0)
+		port = 0;
+	if (write(told, &port, sizeof(port)) != (ssize_t)sizeof(port))
+		_exit(1);
+	_exit(read(go, &byte, 1) == 0 ? 0 : 1);
+}
+
+/* C3.6: 500 processes at once, which draw from a range that is hardly larger. */
+static void port_reserve__many_processes__no_port_twice(void **state)
+{
+	enum { MANY = 500, RANGE = 540 };
+	static const struct port_want want = {
+		.first = TEST_FIRST - 1000, .count = RANGE, .shared = true};
+	struct rundir *run = *state;
+	bool seen[RANGE] = {false};
+	int told[2], go[2], status;
+	pid_t pids[MANY];
+
+	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	for (int i = 0; i < MANY; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (pids[i] == 0) {
+			(void)close(go[1]);
+			reserve_and_stay(run->fd, &want, told[1], go[0]);
+		}
+	}
+	close_fdp(&told[1]);
+	close_fdp(&go[0]);
+	for (int i = 0; i < MANY; i++) {
+		uint16_t port;
+
+		assert_int_equal(fd_read_full(told[0], &port, sizeof(port)), sizeof(port));
+		assert_true(port >= want.first && port < want.first + RANGE);
+		assert_false(seen[port - want.first]);
+		seen[port - want.first] = true;
+	}
+	close_fdp(&go[1]);
+	close_fdp(&told[0]);
+	for (int i = 0; i < MANY; i++)
+		assert_true(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
+}
+
 /* T38: someone else holds the port: he is named. */
 static void port_reserve__fixed__dyno_or_stranger_named(void **state)
 {
@@ -476,6 +528,7 @@ int main(void)
 		IN_RUNDIR(ids_reserve__impossible_ranges__einval),
 		cmocka_unit_test(port_is_free__strangers__seen_in_every_form),
 		IN_RUNDIR(port_reserve__range__each_once_and_past_strangers),
+		IN_RUNDIR(port_reserve__many_processes__no_port_twice),
 		IN_RUNDIR(port_reserve__distinct__each_once_then_any),
 		IN_RUNDIR(port_reserve__fixed__dyno_or_stranger_named),
 		IN_RUNDIR(port_reserve__fixed_in_time_wait__granted),
