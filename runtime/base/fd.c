@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -219,6 +220,34 @@ int fd_memfd_sealed(const char *name, const void *data, size_t len)
 		return -errno;
 
 	return take_fd(&fd);
+}
+
+static void sort(int *fds, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		int fd = fds[i];
+		size_t j = i;
+
+		for (; j > 0 && fds[j - 1] > fd; j--)
+			fds[j] = fds[j - 1];
+		fds[j] = fd;
+	}
+}
+
+int fd_close_others(int *keep, size_t n)
+{
+	unsigned int next = STDERR_FILENO + 1;
+
+	sort(keep, n);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if ((unsigned int)keep[i] > next &&
+		    syscall(SYS_close_range, next, (unsigned int)keep[i] - 1, 0) < 0)
+			return -errno;
+		next = (unsigned int)keep[i] + 1;
+	}
+	return syscall(SYS_close_range, next, ~0U, 0) < 0 ? -errno : 0;
 }
 
 int fd_ensure_stdio(void)

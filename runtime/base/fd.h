@@ -78,6 +78,13 @@ int fd_copy_sparse(int from, int to, off_t size);
  */
 int fd_memfd_sealed(const char *name, const void *data, size_t len);
 
+/**
+ * fd_close_others() - close every descriptor from 3 on but those of @keep. [child]
+ * @keep: gets sorted; may hold negative ones, and one twice
+ * Return: 0 or -errno.
+ */
+int fd_close_others(int *keep, size_t n);
+
 /** fd_ensure_stdio() - open /dev/null on 0, 1 and 2 where the caller left them closed.
  * Return: 0 or -errno. */
 int fd_ensure_stdio(void);

@@ -10,7 +10,6 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,30 +66,6 @@ int terminal_resize(void *data, unsigned int rows, unsigned int columns)
 
 /* ---- the pump's process -----------------------------------------------------------------------*/
 
-/* Who started it holds locks and the dyno itself: none of that may live on by the pump. */
-static int close_others(int *keep, size_t n)
-{
-	unsigned int next = STDERR_FILENO + 1;
-
-	for (size_t i = 1; i < n; i++) {
-		int fd = keep[i];
-		size_t j = i;
-
-		for (; j > 0 && keep[j - 1] > fd; j--)
-			keep[j] = keep[j - 1];
-		keep[j] = fd;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (keep[i] < (int)next)
-			continue;
-		if ((unsigned int)keep[i] > next &&
-		    syscall(SYS_close_range, next, (unsigned int)keep[i] - 1, 0) < 0)
-			return -errno;
-		next = (unsigned int)keep[i] + 1;
-	}
-	return syscall(SYS_close_range, next, ~0U, 0) < 0 ? -errno : 0;
-}
-
 /*
  * What ends the caller's group ends the dyno first, in its own time, and its last words are still
  * to be shown: the pump ends by its caller's end.  It may be stopped with the group.
@@ -113,7 +88,8 @@ static _Noreturn void be_pump(const struct terminal *t, const struct terminal_io
 
 	set_signals();
 	(void)prctl(PR_SET_NAME, PUMP_NAME); /* only shown */
-	if (close_others(keep, ARRAY_SIZE(keep)) == 0)
+	/* Who started it holds locks and the dyno itself: none of that may live on by the pump. */
+	if (fd_close_others(keep, ARRAY_SIZE(keep)) == 0)
 		end = terminal_pump(io, &how);
 	terminal_restore(t);
 	_exit((int)end);

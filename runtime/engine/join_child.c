@@ -29,10 +29,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#include <linux/close_range.h>
 
 #include "base/clone.h"
 #include "base/err.h"
@@ -95,31 +92,11 @@ static int erase_arguments(struct dyno_err *err)
 	return 0;
 }
 
-/* Closes all from 3 on but those in @keep, which may hold negative ones. */
 static int close_others(int *keep, size_t n, struct dyno_err *err)
 {
-	unsigned int next = STDERR_FILENO + 1;
-	size_t i;
-	size_t j;
+	int r = fd_close_others(keep, n);
 
-	for (i = 1; i < n; i++) {
-		int fd = keep[i];
-
-		for (j = i; j > 0 && keep[j - 1] > fd; j--)
-			keep[j] = keep[j - 1];
-		keep[j] = fd;
-	}
-	for (i = 0; i < n; i++) {
-		if (keep[i] < (int)next)
-			continue;
-		if ((unsigned int)keep[i] > next &&
-		    syscall(SYS_close_range, next, (unsigned int)keep[i] - 1, 0) < 0)
-			return err_set(err, ERR_LAUNCH, errno, "close the monitor's descriptors");
-		next = (unsigned int)keep[i] + 1;
-	}
-	if (syscall(SYS_close_range, next, ~0U, 0) < 0)
-		return err_set(err, ERR_LAUNCH, errno, "close the monitor's descriptors");
-	return 0;
+	return r < 0 ? err_set(err, ERR_LAUNCH, -r, "close the monitor's descriptors") : 0;
 }
 
 /* ---- the process that joins ----------------------------------------------------------------- */

@@ -17,10 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/dir.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/str.h"
 #include "engine/monitor_internal.h"
 #include "engine/place.h"
@@ -123,38 +121,18 @@ static size_t list_needed(struct monitor *m, int fds[HOLD_FDS_MAX])
 	return n;
 }
 
-/* The rest is the caller's business: a pipe of his must not stay open for want of this process. */
-static void close_others(struct monitor *m)
-{
-	_cleanup_dir_ struct dir dir = DIR_INIT;
-	int needed[HOLD_FDS_MAX];
-	const size_t n = list_needed(m, needed);
-	const char *name;
-	uint32_t fd;
-	size_t i;
-
-	if (dir_open(AT_FDCWD, "/proc/self/fd", &dir) < 0)
-		return;
-	while ((name = dir_next_name(&dir))) {
-		if (num_parse_u32(name, INT32_MAX, &fd) < 0 || fd <= STDERR_FILENO ||
-		    (int)fd == dir.fd)
-			continue;
-		for (i = 0; i < n && needed[i] != (int)fd; i++)
-			;
-		if (i == n)
-			(void)close((int)fd); /* of whatever it is */
-	}
-}
-
 static void leave_caller(struct monitor *m)
 {
+	int needed[HOLD_FDS_MAX];
 	int null;
 	int fd;
 
 	(void)setsid(); /* a new child leads no group: cannot fail */
 	if (chdir("/") < 0)
 		_exit(1);
-	close_others(m);
+	/* The rest is the caller's business: a pipe of his must not stay open for want of this process.
+	 * One too many does less harm than no files. */
+	(void)fd_close_others(needed, list_needed(m, needed));
 	null = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	for (fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
 		(void)dup2(null, fd); /* both are open */

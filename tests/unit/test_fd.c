@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -425,6 +426,61 @@ static void fd_memfd_sealed__made__cannot_be_changed(void **state)
 }
 
 /* T22: each of the eight sets of missing descriptors. */
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Return: bit n for each open descriptor n from 0 to 31 after fd_close_others(). */
+static uint32_t left_open(const int *keep, size_t n)
+{
+	uint32_t open_fds = 0;
+	int status, pair[2], list[8];
+	pid_t pid;
+
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	pid = fork_tied();
+	if (pid == 0) {
+		for (int fd = 0; fd < 32; fd++)
+			if (fd != pair[1])
+				(void)dup2(pair[0], fd);
+		if (pair[1] != 30 && dup2(pair[1], 30) < 0)
+			_exit(1);
+		memcpy(list, keep, n * sizeof(*list));
+		list[n] = 30;
+		if (fd_close_others(list, n + 1) < 0)
+			_exit(1);
+		for (int fd = 0; fd < 32; fd++)
+			open_fds |= (uint32_t)is_open(fd) << fd;
+		_exit(write(30, &open_fds, sizeof(open_fds)) != (ssize_t)sizeof(open_fds));
+	}
+	(void)close(pair[1]);
+	assert_int_equal(fd_read_full(pair[0], &open_fds, sizeof(open_fds)), sizeof(open_fds));
+	(void)close(pair[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	return open_fds;
+}
+
+static void fd_close_others__kept_in_any_order__stay(void **state)
+{
+	static const struct {
+		int keep[6];
+		size_t n;
+		uint32_t left;
+	} cases[] = {
+		{{0}, 0, 0},
+		{{3}, 1, 1U << 3},
+		{{29, 31, 7, 8}, 4, 1U << 29 | 1U << 31 | 1U << 7 | 1U << 8},
+		{{-9, 5, -1, 5, 2, 0}, 6, 1U << 5},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(left_open(cases[i].keep, cases[i].n),
+				 cases[i].left | 1U << 30 | 7U);
+}
+
 static void fd_ensure_stdio__any_set_closed__is_filled(void **state)
 {
 	(void)state;
@@ -470,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(file_write_at__existing_only__in_one_write,
 						setup_dir, teardown_dir),
 		cmocka_unit_test(fd_memfd_sealed__made__cannot_be_changed),
+		cmocka_unit_test(fd_close_others__kept_in_any_order__stay),
 		cmocka_unit_test(fd_ensure_stdio__any_set_closed__is_filled),
 	};
 
