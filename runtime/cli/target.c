@@ -400,6 +400,18 @@ int target_need_live(const struct target *target, const char *verb, struct dyno_
 	return r;
 }
 
+int target_open(struct cli *cli, struct dyno_host *host, const struct target_ask *ask,
+		const char *word, const char *verb, struct dyno **ret, struct dyno_err *err)
+{
+	const struct target *target = target_find_one(cli, host, ask, word, err);
+	int r;
+
+	if (!target)
+		return -ENOENT;
+	r = target_need_live(target, verb, err);
+	return r < 0 ? r : dyno_open(host, target->info.app, target->info.name, ret, err);
+}
+
 int target_need_all_live(const struct target_list *list, const char *verb, struct dyno_err *err)
 {
 	int r = 0;

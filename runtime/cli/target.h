@@ -102,6 +102,14 @@ int target_renew(struct cli *cli, struct dyno_host *host, struct target *target,
 int target_pattern(struct cli *cli, const struct target_ask *ask, const char *word,
 		   const char **ret, struct dyno_err *err);
 
+/**
+ * target_open() - the one live dyno that a word means, connected.
+ * @verb: what it is for, "exec"
+ * Return: 0; -errno: as target_find_one(), target_need_live(), dyno_open().
+ */
+int target_open(struct cli *cli, struct dyno_host *host, const struct target_ask *ask,
+		const char *word, const char *verb, struct dyno **ret, struct dyno_err *err);
+
 /** target_need_live() - refuse one that has ended. @verb: "restart". Errors: ERR_NOT_FOUND. */
 int target_need_live(const struct target *target, const char *verb, struct dyno_err *err);
 

@@ -275,19 +275,12 @@ static int attach_main(struct cli *cli, struct dyno_err *err)
 	_cleanup_(dyno_closep) struct dyno *dyno = NULL;
 	_cleanup_(dyno_attach_freep) struct dyno_attach *attach = NULL;
 	struct session s = {.read_only = o->read_only};
-	struct target *target = NULL;
 	int r = parse_keys(o->detach_keys ? o->detach_keys : DETACH_KEYS, &s, err);
 
 	if (r == 0)
 		r = cli_host_open(cli, &host, err);
-	if (r < 0)
-		return r;
-	target = target_find_one(cli, host, &o->ask, cli->operands.items[0], err);
-	if (!target)
-		return -ENOENT;
-	r = target_need_live(target, "attach", err);
 	if (r == 0)
-		r = dyno_open(host, target->info.app, target->info.name, &dyno, err);
+		r = target_open(cli, host, &o->ask, cli->operands.items[0], "attach", &dyno, err);
 	if (r == 0)
 		r = dyno_attach(dyno, o->read_only, &attach, err);
 	if (r < 0)

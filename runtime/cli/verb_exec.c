@@ -173,7 +173,6 @@ static int exec_main(struct cli *cli, struct dyno_err *err)
 	struct dyno_exec_opts opts = {.env = o->env.items, .n_env = o->env.n};
 	_cleanup_host_ struct dyno_host *host = NULL;
 	_cleanup_(dyno_closep) struct dyno *dyno = NULL;
-	struct target *target;
 	int r = take_operands(&cli->operands, &opts, err);
 
 	if (r == 0 && o->tty && o->no_tty)
@@ -181,14 +180,8 @@ static int exec_main(struct cli *cli, struct dyno_err *err)
 	opts.tty = o->tty ? DYNO_TTY_ALWAYS : o->no_tty ? DYNO_TTY_NONE : DYNO_TTY_AUTO;
 	if (r == 0)
 		r = cli_host_open(cli, &host, err);
-	if (r < 0)
-		return r;
-	target = target_find_one(cli, host, &o->ask, cli->operands.items[0], err);
-	if (!target)
-		return -ENOENT;
-	r = target_need_live(target, "exec", err);
 	if (r == 0)
-		r = dyno_open(host, target->info.app, target->info.name, &dyno, err);
+		r = target_open(cli, host, &o->ask, cli->operands.items[0], "exec", &dyno, err);
 	return r < 0 ? r : run(dyno, &opts, err);
 }
 
