@@ -133,22 +133,41 @@ static bool is_loopback(const char *s, size_t len)
 	return is_loopback4(s, len) || (len >= 3 && memcmp(s, "::1", 3) == 0);
 }
 
-void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopback)
-{
-	struct text_lines lines = {.next = text, .end = text};
+/** struct resolver_line - one that a resolver reads. @server: whom it names; NULL: none */
+struct resolver_line {
+	struct text_lines lines;
 	const char *server;
 	size_t server_len;
+};
 
-	if (text)
-		lines.end += len;
-	while (text_lines_next(&lines)) {
-		text_trim(&lines.s, &lines.len);
-		if (!is_resolver_line(lines.s, lines.len))
+static struct resolver_line resolver_lines(const char *text, size_t len)
+{
+	return (struct resolver_line){.lines = {.next = text, .end = text ? text + len : NULL}};
+}
+
+static bool resolver_line_next(struct resolver_line *line)
+{
+	struct text_lines *lines = &line->lines;
+
+	while (text_lines_next(lines)) {
+		text_trim(&lines->s, &lines->len);
+		if (!is_resolver_line(lines->s, lines->len))
 			continue;
-		if (!loopback && nameserver(lines.s, lines.len, &server, &server_len) &&
-		    is_loopback(server, server_len))
+		if (!nameserver(lines->s, lines->len, &line->server, &line->server_len))
+			line->server = NULL;
+		return true;
+	}
+	return false;
+}
+
+void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopback)
+{
+	struct resolver_line line = resolver_lines(text, len);
+
+	while (resolver_line_next(&line)) {
+		if (!loopback && line.server && is_loopback(line.server, line.server_len))
 			continue;
-		sbuf_add(out, lines.s, lines.len);
+		sbuf_add(out, line.lines.s, line.lines.len);
 		sbuf_addc(out, '\n');
 	}
 }
@@ -156,19 +175,11 @@ void etc_resolv_conf(struct sbuf *out, const char *text, size_t len, bool loopba
 /* Whether a server is named that fits. */
 static bool has_server(const char *text, size_t len, bool (*fits)(const char *s, size_t len))
 {
-	struct text_lines lines = {.next = text, .end = text};
-	const char *server;
-	size_t server_len;
+	struct resolver_line line = resolver_lines(text, len);
 
-	if (text)
-		lines.end += len;
-	while (text_lines_next(&lines)) {
-		text_trim(&lines.s, &lines.len);
-		if (is_resolver_line(lines.s, lines.len) &&
-		    nameserver(lines.s, lines.len, &server, &server_len) &&
-		    fits(server, server_len))
+	while (resolver_line_next(&line))
+		if (line.server && fits(line.server, line.server_len))
 			return true;
-	}
 	return false;
 }
 
