@@ -41,14 +41,22 @@ _printf_(5, 6) static void plan_add(struct plan *plan, enum cgroup_tree tree, co
 	va_end(ap);
 }
 
+/* Memory without swap: no more than both together. */
+static uint64_t memory_of(const struct cgroup_limits *limits)
+{
+	const uint64_t both = limits->memory_swap_bytes;
+
+	if (both == 0)
+		return limits->memory_bytes;
+	return limits->memory_bytes ? MIN_OF(limits->memory_bytes, both) : both;
+}
+
 static void plan_memory_v1(struct plan *plan, enum cgroup_tree tree,
 			   const struct cgroup_limits *limits)
 {
-	uint64_t both = limits->memory_swap_bytes;
-	uint64_t memory = limits->memory_bytes ? limits->memory_bytes : both;
+	const uint64_t both = limits->memory_swap_bytes;
+	const uint64_t memory = memory_of(limits);
 
-	if (both != 0)
-		memory = MIN_OF(memory, both);
 	if (memory != 0)
 		plan_add(plan, tree, "memory.limit_in_bytes", CGROUP_ABSENT_FAIL, "%llu",
 			 (unsigned long long)memory);
@@ -65,11 +73,9 @@ static void plan_memory_v1(struct plan *plan, enum cgroup_tree tree,
 static void plan_memory_v2(struct plan *plan, const struct cgroup_limits *limits)
 {
 	const enum cgroup_tree tree = CGROUP_TREE_UNIFIED;
-	uint64_t both = limits->memory_swap_bytes;
-	uint64_t memory = limits->memory_bytes ? limits->memory_bytes : both;
+	const uint64_t both = limits->memory_swap_bytes;
+	const uint64_t memory = memory_of(limits);
 
-	if (both != 0)
-		memory = MIN_OF(memory, both);
 	if (memory != 0)
 		plan_add(plan, tree, "memory.max", CGROUP_ABSENT_FAIL, "%llu",
 			 (unsigned long long)memory);

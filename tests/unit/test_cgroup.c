@@ -516,6 +516,15 @@ static void above__groups_around__the_smallest_is_named(void **state)
 	cgroup_host_done(&host);
 }
 
+/* What the tree and the group of dynos offer, and what is enabled below them. */
+static void fake_v2_controllers(struct fake *fake, const char *offered, const char *enabled)
+{
+	fake_file(fake, "v2/cgroup.controllers", offered);
+	fake_file(fake, "v2/cgroup.subtree_control", enabled);
+	fake_file(fake, "v2/dyno/cgroup.controllers", offered);
+	fake_file(fake, "v2/dyno/cgroup.subtree_control", enabled);
+}
+
 /* The words of a fresh tree are enabled, each by its own write. */
 static void host_open__v2_fresh__controllers_enabled(void **state)
 {
@@ -525,10 +534,7 @@ static void host_open__v2_fresh__controllers_enabled(void **state)
 
 	fake_mount(fake, CGROUP_TREE_UNIFIED, "v2");
 	fake_dir(fake, "v2/dyno");
-	fake_file(fake, "v2/cgroup.controllers", "cpuset cpu io memory pids\n");
-	fake_file(fake, "v2/cgroup.subtree_control", "\n");
-	fake_file(fake, "v2/dyno/cgroup.controllers", "cpuset cpu io memory pids\n");
-	fake_file(fake, "v2/dyno/cgroup.subtree_control", "\n");
+	fake_v2_controllers(fake, "cpuset cpu io memory pids\n", "\n");
 	cgroup_host_open_layout(&fake->layout, true, &host);
 	assert_int_equal(host.kind, CGROUP_V2);
 	assert_int_equal(host.controllers, CGROUP_HAS_ALL | CGROUP_HAS_IO);
@@ -547,10 +553,7 @@ static void host_open__v2_with_cpuset__enabled_only_where_asked_for(void **state
 	char text[64];
 
 	fake_v2(fake, "");
-	fake_file(fake, "v2/cgroup.controllers", "cpuset cpu io memory pids\n");
-	fake_file(fake, "v2/cgroup.subtree_control", "cpu memory pids\n");
-	fake_file(fake, "v2/dyno/cgroup.controllers", "cpuset cpu io memory pids\n");
-	fake_file(fake, "v2/dyno/cgroup.subtree_control", "cpu memory pids\n");
+	fake_v2_controllers(fake, "cpuset cpu io memory pids\n", "cpu memory pids\n");
 
 	/* Nobody asks: the directory is taken as it is, and so it is by those who only look. */
 	cgroup_host_open_layout(&fake->layout, true, &host);
@@ -570,10 +573,7 @@ static void host_open__v2_with_cpuset__enabled_only_where_asked_for(void **state
 	cgroup_host_done(&host);
 
 	/* One that is not offered is missing, and no reason against the others. */
-	fake_file(fake, "v2/cgroup.controllers", "cpu memory pids\n");
-	fake_file(fake, "v2/cgroup.subtree_control", "cpu memory pids\n");
-	fake_file(fake, "v2/dyno/cgroup.controllers", "cpu memory pids\n");
-	fake_file(fake, "v2/dyno/cgroup.subtree_control", "cpu memory pids\n");
+	fake_v2_controllers(fake, "cpu memory pids\n", "cpu memory pids\n");
 	cgroup_host_open_layout(&fake->layout, true, &host);
 	assert_int_equal(host.controllers, CGROUP_HAS_ALL);
 	assert_string_equal(host.reason, "");
