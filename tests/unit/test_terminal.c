@@ -190,14 +190,29 @@ static void meet(struct stage *s)
 	assert_true(is_raw(s));
 }
 
+/* One that serves a stream, and has shown that it does. */
+static void stage_begin(struct stage *s)
+{
+	stage_open(s, false);
+	stage_start(s);
+	meet(s);
+}
+
+/* By itself, not because it is asked for. */
+static void assert_ends(struct stage *s, enum terminal_end end)
+{
+	struct pollfd p = {.fd = s->terminal.pidfd, .events = POLLIN};
+
+	assert_int_equal(poll(&p, 1, MAX_MS), 1);
+	assert_int_equal(terminal_finish(&s->terminal), end);
+}
+
 static void pump__bytes_both_ways__carried_and_the_modes_put_back(void **state)
 {
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, false);
-	stage_start(&s);
-	meet(&s);
+	stage_begin(&s);
 	type(s.user, "ls\r\x03\x1a\x04");
 	expect(s.stream, "ls\r\x03\x1a\x04");
 	type(s.stream, "last words");
@@ -214,9 +229,7 @@ static void pump__asked_to_catch_up__has_shown_all(void **state)
 	char seen[64];
 
 	(void)state;
-	stage_open(&s, false);
-	stage_start(&s);
-	meet(&s);
+	stage_begin(&s);
 	assert_int_equal(fcntl(s.user, F_SETFL, O_RDWR | O_NONBLOCK), 0);
 	for (int i = 0; i < 300; i++) {
 		type(s.stream, "before");
@@ -237,9 +250,7 @@ static void pump__stream_ends__it_ends(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, false);
-	stage_start(&s);
-	meet(&s);
+	stage_begin(&s);
 	close_fdp(&s.joined);
 	close_fdp(&s.stream);
 	assert_int_equal(
@@ -263,9 +274,7 @@ static void pump__detach_keys__end_it(void **state)
 		     "b\x10\x11");
 	expect(s.stream, "a\x10"
 			 "b");
-	assert_int_equal(
-		poll(&(struct pollfd){.fd = s.terminal.pidfd, .events = POLLIN}, 1, MAX_MS), 1);
-	assert_int_equal(terminal_finish(&s.terminal), TERMINAL_DETACHED);
+	assert_ends(&s, TERMINAL_DETACHED);
 	assert_restored(&s);
 	stage_close(&s);
 }
@@ -275,13 +284,9 @@ static void pump__terminal_vanishes__client_is_lost(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, false);
-	stage_start(&s);
-	meet(&s);
+	stage_begin(&s);
 	close_fdp(&s.user);
-	assert_int_equal(
-		poll(&(struct pollfd){.fd = s.terminal.pidfd, .events = POLLIN}, 1, MAX_MS), 1);
-	assert_int_equal(terminal_finish(&s.terminal), TERMINAL_LOST);
+	assert_ends(&s, TERMINAL_LOST);
 	stage_close(&s);
 }
 
@@ -290,9 +295,7 @@ static void pump__killed__who_started_it_puts_the_modes_back(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, false);
-	stage_start(&s);
-	meet(&s);
+	stage_begin(&s);
 	assert_int_equal(proc_kill(s.terminal.pidfd, SIGKILL), 0);
 	assert_int_equal(terminal_finish(&s.terminal), TERMINAL_LOST);
 	assert_restored(&s);
@@ -305,9 +308,7 @@ static void pump__input_that_nobody_took__is_dropped_with_the_modes(void **state
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, false);
-	stage_start(&s);
-	meet(&s);
+	stage_begin(&s);
 	assert_int_equal(proc_kill(s.terminal.pidfd, SIGSTOP), 0);
 	terminal_catch_up(&s.terminal);
 	type(s.user, "\x1b[5;5Rrm\n");
@@ -324,9 +325,7 @@ static void pump__stopped_by_somebody__shows_the_rest_and_ends(void **state)
 	struct stage s;
 
 	(void)state;
-	stage_open(&s, false);
-	stage_start(&s);
-	meet(&s);
+	stage_begin(&s);
 	assert_int_equal(proc_kill(s.terminal.pidfd, SIGSTOP), 0);
 	type(s.stream, "last words");
 	assert_int_equal(terminal_finish(&s.terminal), TERMINAL_ENDED);
