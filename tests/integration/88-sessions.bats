@@ -304,14 +304,17 @@ on_terminals() {
 }
 
 @test "T58 a client of attach that is cut off: SIGHUP and R16, unless one comes back (C7.6, C8.7)" {
-	dyno run --detach --tty --hangup 300ms --name run.1 "$SHAPES" \
-		'trap "echo hup" HUP; echo ready; while :; do read -r -t 1 word && echo "got $word"; done' >/dev/null
+	local words='trap "echo hup" HUP; echo ready; while :; do read -r -t 1 word && echo "got $word"; done'
+	dyno run --detach --tty --hangup 1h --name run.1 "$SHAPES" "$words" >/dev/null
 	on_terminals <<-'EOF'
 		import signal
 		t = attach("run.1")
 		t.expect("ready")
 		os.kill(t.pid, signal.SIGKILL)
 		t.wait()
+		until = time.monotonic() + LIMIT
+		while "Client connection closed" not in dyno("logs", "run.1").stdout:  # what served it ends after it
+		    assert time.monotonic() < until, dyno("logs", "run.1")
 		t = attach("run.1")
 		t.expect("hup")
 		t.type("back\r")
@@ -320,16 +323,17 @@ on_terminals() {
 		assert t.wait() == 0
 	EOF
 	! log_of run.1 | grep -q R16 || fail "R16 in spite of the new client"
+	dyno run --detach --tty --hangup 100ms --name run.3 "$SHAPES" "$words" >/dev/null
 	on_terminals <<-'EOF'
 		import signal
-		t = attach("run.1")
+		t = attach("run.3")
 		t.expect("ready")
 		os.kill(t.pid, signal.SIGKILL)
 		t.wait()
 	EOF
-	wait_for 20 log_has run.1 R16
-	is run.1 up || fail "it is kept by default"
-	dyno stop --now run.1 >/dev/null
+	wait_for 20 log_has run.3 R16
+	is run.3 up || fail "it is kept by default"
+	dyno stop --now run.1 run.3 >/dev/null
 	dyno run --detach --interactive --idle-timeout 200ms --hangup 100ms --name run.2 "$SHAPES" \
 		'trap "echo idle; exit 9" HUP; sleep 1000 & wait' >/dev/null
 	mkfifo "$BATS_TEST_TMPDIR/silence"
