@@ -23,6 +23,7 @@ void proc_reset_signals(void);
  * @fds: descriptors of the caller that become 0, 1, 2, ... in the child; -1 means /dev/null
  * @n_fds: how many (at least 3 are set up: missing ones of 0-2 become /dev/null)
  * @exe_fd: execute this descriptor in place of argv[0] when >= 0
+ * @new_session: it is not of the caller's terminal, whose keys send signals to all that are
  */
 struct proc_spawn {
 	const char *const *argv;
@@ -30,6 +31,7 @@ struct proc_spawn {
 	const int *fds;
 	size_t n_fds;
 	int exe_fd;
+	bool new_session;
 };
 
 /**

@@ -131,6 +131,10 @@ static void become_helper(struct spawn_child *c)
 		(void)err_set(&c->err, ERR_HELPER, ESRCH, "tie %s to its parent", how->argv[0]);
 		return;
 	}
+	if (how->new_session && setsid() < 0) {
+		(void)err_set(&c->err, ERR_HELPER, errno, "start a session for %s", how->argv[0]);
+		return;
+	}
 	if (arrange_fds(how, &exe, &c->err) < 0)
 		return;
 

@@ -79,8 +79,14 @@ int pasta_start(struct pasta *pasta, const struct pastaargs_plan *plan, int net_
 		[PASTAARGS_USERNS_FD] = userns_fd,
 		[STDERR_FILENO] = said[1],
 	};
+	/* Ctrl-C ends a dyno by and by, with its network. */
 	const struct proc_spawn how = {
-		.argv = args.argv, .fds = fds, .n_fds = ARRAY_SIZE(fds), .exe_fd = -EBADF};
+		.argv = args.argv,
+		.fds = fds,
+		.n_fds = ARRAY_SIZE(fds),
+		.exe_fd = -EBADF,
+		.new_session = true,
+	};
 
 	r = proc_spawn(&how, &pasta->pidfd, err);
 	(void)close(said[1]); /* it has its own */

@@ -189,6 +189,8 @@ time.sleep(1000)'
 	[ "$(tr -d '\0' <"/proc/$helper/environ")" = '' ]
 	run ls -l "/proc/$helper/fd"
 	assert_no_line "$BASE"
+	# what a terminal sends to the caller is not for it
+	[ "$(ps -o sid= -p "$helper")" -eq "$helper" ]
 	grep -q '^NoNewPrivs:.1' "/proc/$helper/status"
 	grep -q '^Seccomp:.2' "/proc/$helper/status"
 	kill -KILL "$pid"

@@ -258,6 +258,25 @@ static _noreturn_ void spawn_with_bad_signals(int out)
 	_exit(proc_wait(pidfd, &status) == -ECHILD ? 0 : 2);
 }
 
+static void proc_spawn__new_session__is_the_child_s_where_asked_for(void **state)
+{
+	/* pid, comm, state, parent, group, session. Source: proc(5) */
+	static const char *const argv[] = {
+		"/bin/sh", "-c", "read -r line </proc/$$/stat; set -- $line; [ \"$1\" = \"$6\" ]",
+		NULL};
+	int pidfd = -1;
+	int status = -1;
+
+	(void)state;
+	for (int asked = 0; asked < 2; asked++) {
+		const struct proc_spawn how = {.argv = argv, .exe_fd = -1, .new_session = asked};
+
+		assert_int_equal(proc_spawn(&how, &pidfd, NULL), 0);
+		assert_int_equal(proc_wait(pidfd, &status), 0);
+		assert_int_equal(status, !asked);
+		(void)close(pidfd);
+	}
+}
 static void proc_spawn__signals_ignored_and_blocked__are_reset(void **state)
 {
 	_cleanup_arena_ struct arena a = {0};
@@ -412,6 +431,7 @@ int main(void)
 		cmocka_unit_test(proc_spawn__crossed_descriptors__arrive_in_order),
 		cmocka_unit_test(proc_spawn__stdio_closed__is_dev_null),
 		cmocka_unit_test(proc_spawn__exe_fd__is_executed_in_place_of_the_path),
+		cmocka_unit_test(proc_spawn__new_session__is_the_child_s_where_asked_for),
 		cmocka_unit_test(proc_spawn__signals_ignored_and_blocked__are_reset),
 		cmocka_unit_test(proc_spawn__afterwards__the_caller_s_signals_are_untouched),
 		cmocka_unit_test(proc_spawn__parent_killed__child_dies_too),
