@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,10 @@
 
 /* What is read at once of what it says. Source: own choice, some fifty lines */
 #define SAID_PART_BYTES 4096U
+
+/* It ends at once unless it is stopped or starved; meanwhile the monitor does nothing else.
+ * Source: own choice */
+#define END_TIMEOUT_MS 1000
 
 /* It complains about each line when no syslog hears it. Source: passt, log.c */
 #define NO_SYSLOG "Failed to send "
@@ -120,12 +125,21 @@ void pasta_said(const struct pasta *pasta, char buf[PASTA_SAID_BYTES])
 	(void)str_escape(buf, PASTA_SAID_BYTES, last);
 }
 
+/*
+ * Asked first: it makes sockets inside by short-lived children that share its descriptors, and a
+ * signal that it handles waits for such a child.  Killed beside one it would be gone, and its port
+ * still taken.
+ */
 void pasta_end(struct pasta *pasta)
 {
+	struct pollfd p = {.fd = pasta->pidfd, .events = POLLIN};
 	int status;
 
 	if (pasta->pidfd >= 0) {
-		(void)proc_kill(pasta->pidfd, SIGKILL); /* already gone is what is wanted */
+		(void)proc_kill(pasta->pidfd, SIGTERM); /* already gone is what is wanted */
+		while (poll(&p, 1, END_TIMEOUT_MS) < 0 && errno == EINTR)
+			;
+		(void)proc_kill(pasta->pidfd, SIGKILL);
 		(void)proc_wait(pasta->pidfd, &status);
 	}
 	close_fdp(&pasta->pidfd);

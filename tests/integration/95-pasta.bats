@@ -95,6 +95,7 @@ in_world() { nsenter --net="/proc/$(cat "$BASE/world")/ns/net" -- "$@"; }
 dyno() { "${user[@]}" "$DYNO" "$@"; }
 # of DYNO MEMBER: a member of what inspect tells of it
 of() { dyno inspect --json "$1" | jq -r "$2"; }
+faulty() { ! DYNO_FAULT=nonsense dyno run -q "$(slug shapes)" -- true; }
 # is_up START: shop/web.1 is, by that start alone
 is_up() { [ "$(of shop/web.1 '"\(.state) \([.starts[].start])"')" = "up [$1]" ]; }
 # pastas [PID]: those of the test's user, or of one monitor
@@ -178,8 +179,8 @@ time.sleep(1000)'
 	finish
 }
 
-@test "pasta ends with its dyno: stopped, failed, or its monitor killed" {
-	local dir helper init step
+@test "pasta ends with its dyno, and with a monitor that is killed" {
+	local dir helper init
 	dir=$(web_app)
 	begin --app shop --network private "$dir" web
 	up
@@ -198,15 +199,23 @@ time.sleep(1000)'
 	finish 137
 	run -0 dyno gc
 	no_pasta
+}
 
-	# a command that cannot be executed, and each step of the launch behind the network
+@test "a launch that fails, and one whose launcher is killed, leave no pasta" {
+	local dir init step
+	dir=$(web_app)
 	run -127 dyno run -q --network private "$dir" -- /app/nothing
 	no_pasta
+	need 'a build with FAULT=1' faulty
 	for step in network network-wait seccomp exec; do
-		run --separate-stderr env DYNO_FAULT="$step:EIO" "${user[@]}" "$DYNO" run -q --network private \
-			"$dir" -- true
+		DYNO_FAULT=$step:5 run --separate-stderr dyno run -q --network private "$dir" -- true
 		assert_status 125
+		grep -q 'injected fault' <<<"$stderr" || fail "$step: $stderr"
 		no_pasta || fail "one is left after $step"
+		DYNO_FAULT=$step:kill begin -q --network private "$dir" -- sleep 98761
+		finish 137
+		wait_for 20 no_pasta
+		run -0 dyno gc
 	done
 	run -0 dyno run -q --network private "$dir" -- true
 	no_pasta
