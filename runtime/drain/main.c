@@ -178,7 +178,8 @@ static bool take_record(struct program *p, size_t *io_from)
 	return true;
 }
 
-static void take_records(struct program *p)
+/* Return: whether there were any: nobody has looked at them yet. */
+static bool take_records(struct program *p)
 {
 	size_t from = 0, n = 0;
 
@@ -190,6 +191,7 @@ static void take_records(struct program *p)
 		p->len = 0;
 	memmove(p->input, p->input + from, p->len - from);
 	p->len -= from;
+	return from > 0;
 }
 
 static void read_feed(struct program *p)
@@ -276,10 +278,12 @@ static void run(struct program *p)
 			read_feed(p);
 		if (p->shared.closing && until == UINT64_MAX)
 			until = begin_end(p);
-		take_records(p);
+		(void)take_records(p); /* all are served below */
 		run_transfers(p);
-		service_all(p);
-		take_records(p);
+		/* What is taken once there is room again must not wait for the next event. */
+		do
+			service_all(p);
+		while (take_records(p));
 	}
 	for (size_t i = 0; i < p->n; i++) {
 		p->drains[i].kind->close(&p->drains[i]);

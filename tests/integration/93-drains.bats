@@ -219,6 +219,25 @@ accounted() {
 	accounted hung
 }
 
+@test "C10.8: under block a drain that is read again gets all that was kept from it, though nothing more is printed" {
+	only_root
+	local out=$BATS_TEST_TMPDIR/out
+	mkfifo "$out"
+	exec {fd}<>"$out"
+	# more than the pipe, a batch and the ring hold, not more than the helper reads at once
+	start_app 'seq 4500; exec sleep 1000' --log-policy block --log-fd "$fd"
+	wait_for 30 has 'app[job.1]: 4500'
+	asleep() { [ "$(awk '{ print $3 }' "/proc/$(pgrep -x dyno-drain)/stat")" = S ]; }
+	wait_for 20 asleep
+	# room for all of it at once
+	python3 -c 'import fcntl, sys; fcntl.fcntl(0, fcntl.F_SETPIPE_SZ, 1 << 20)' <&"$fd"
+	(exec 3>&- && exec timeout 60 sed -u '/app\[job\.1\]: 4500$/q' <&"$fd" >"$BATS_TEST_TMPDIR/read") &
+	servers+=("$!")
+	exec {fd}>&-
+	wait_for 20 grep -q 'app\[job\.1\]: 4500$' "$BATS_TEST_TMPDIR/read"
+	diff <(sed -n 's/.* app\[job\.1\]: //p' "$BATS_TEST_TMPDIR/read") <(seq 4500)
+}
+
 @test "lines go to files and descriptors too; a file that was renamed is made anew, and so is a helper that was killed (C10.1)" {
 	as_user mkdir "$BASE/out"
 	local out=$BASE/out helper
