@@ -202,6 +202,12 @@ uint64_t drain_waiting(const struct drain *d)
 	return d->shared->ring.next - d->seq;
 }
 
+uint64_t drain_through(const struct drain *d)
+{
+	return d->passed - d->weight - d->noted - d->displaced.count - d->lost.count -
+	       (d->note_len > 0 ? d->note_count : 0);
+}
+
 /* ---- when to try ----------------------------------------------------------------------------- */
 
 /* At the end there is no later: it is tried as often as may be. */

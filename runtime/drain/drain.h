@@ -197,6 +197,9 @@ bool drain_warn(const struct drain *d, const char *text);
 /** drain_waiting() - records of the ring that were not taken. */
 uint64_t drain_waiting(const struct drain *d);
 
+/** drain_through() - of the dyno's records, how many it is through with, see drainpage.h. */
+uint64_t drain_through(const struct drain *d);
+
 /** drain_settled() - what was taken has got through. */
 void drain_settled(struct drain *d);
 

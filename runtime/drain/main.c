@@ -4,8 +4,8 @@
  * is the one program of dyno that speaks TLS and HTTP, in a process of its own, so that nothing on
  * a network can hold up a monitor, and what is found in a library does not reach one.
  *
- * Descriptors: 3: a socket of the monitor's; from 4 on those that "fd:N" means.  The monitor sends
- * what to do, as lines of NAME=VALUE and an empty one, and then records.  Back come lines for the
+ * Descriptors: a socket of the monitor's, a page that both have, and those that "fd:N" means; see
+ * drainpage.h.  The monitor sends what to do, as lines of NAME=VALUE and an empty one, and then records.  Back come lines for the
  * dyno's log; the first is "+" where all was opened, or the failure.  The end of the socket is the
  * end of the program, after a while in which it sends what it has.
  */
@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -26,11 +27,11 @@
 #include "drain/drain.h"
 #include "kernel/privs.h"
 #include "kernel/seccomp.h"
+#include "model/drainpage.h"
 
 /* What the monitor says at first, and how much is read at once. Source: sixteen URLs */
 #define CONFIG_BYTES ((LOGURL_MAX + 2U) * LOGURL_BYTES)
 #define INPUT_BYTES  (128U * 1024U)
-#define FEED_FD	     3
 /* Records that are taken before the drains are asked to go on. */
 #define TAKE_AT_ONCE (RING_RECORDS / 4)
 /* How long what is left is tried to be sent at the end. Source: own choice, a request */
@@ -42,6 +43,7 @@ struct program {
 	struct drain_shared shared;
 	struct drain drains[LOGURL_MAX];
 	size_t n;
+	struct drain_page *page;
 	struct arena arena;
 	size_t len;
 	char input[INPUT_BYTES];
@@ -108,7 +110,7 @@ static char *read_config(struct arena *arena)
 	char *text = arena_alloc(arena, CONFIG_BYTES + 1);
 	size_t len = 0;
 
-	while (text && len < CONFIG_BYTES && read(FEED_FD, text + len, 1) == 1) {
+	while (text && len < CONFIG_BYTES && read(DRAIN_FD_FEED, text + len, 1) == 1) {
 		len++;
 		text[len] = '\0';
 		if (len >= 2 && text[len - 1] == '\n' && text[len - 2] == '\n')
@@ -117,12 +119,23 @@ static char *read_config(struct arena *arena)
 	return NULL;
 }
 
+static int map_page(struct program *p, struct dyno_err *err)
+{
+	void *page =
+		mmap(NULL, sizeof(*p->page), PROT_READ | PROT_WRITE, MAP_SHARED, DRAIN_FD_PAGE, 0);
+
+	if (page == MAP_FAILED)
+		return err_set(err, ERR_INTERNAL, errno, "share a page with the monitor");
+	p->page = page;
+	return close(DRAIN_FD_PAGE) < 0 ? err_set(err, ERR_INTERNAL, errno, "close the page") : 0;
+}
+
 static int configure(struct program *p, struct dyno_err *err)
 {
 	char *line = read_config(&p->arena);
-	int r = 0;
+	int r = map_page(p, err);
 
-	p->shared.feed_fd = FEED_FD;
+	p->shared.feed_fd = DRAIN_FD_FEED;
 	p->shared.app = p->shared.dyno = "";
 	p->shared.platform = "heroku";
 	if (!line)
@@ -157,11 +170,14 @@ static bool is_full(const struct program *p)
 static void service_all(struct program *p)
 {
 	const uint64_t now = clock_ms();
+	uint64_t settled = p->n > 0 ? UINT64_MAX : 0;
 
 	for (size_t i = 0; i < p->n; i++) {
 		p->drains[i].kind->service(&p->drains[i], now);
 		drain_tell(&p->drains[i], now);
+		settled = MIN_OF(settled, drain_through(&p->drains[i]));
 	}
+	__atomic_store_n(&p->page->settled, settled, __ATOMIC_RELAXED);
 }
 
 /* Return: whether a record was taken from the input. */
@@ -200,7 +216,7 @@ static void read_feed(struct program *p)
 
 	if (p->len == sizeof(p->input))
 		return;
-	n = recv(FEED_FD, p->input + p->len, sizeof(p->input) - p->len, MSG_DONTWAIT);
+	n = recv(DRAIN_FD_FEED, p->input + p->len, sizeof(p->input) - p->len, MSG_DONTWAIT);
 	if (n > 0)
 		p->len += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -224,7 +240,7 @@ static void wait_for_any(struct program *p, uint64_t until_ms)
 			fds[n++] = (struct curl_waitfd){.fd = d->poll_fd, .events = d->poll_events};
 	}
 	if (!p->shared.closing && p->len < sizeof(p->input))
-		fds[n++] = (struct curl_waitfd){.fd = FEED_FD, .events = CURL_WAIT_POLLIN};
+		fds[n++] = (struct curl_waitfd){.fd = DRAIN_FD_FEED, .events = CURL_WAIT_POLLIN};
 	(void)curl_multi_poll(p->shared.multi, fds, n, wake > now ? (int)(wake - now) : 0, NULL);
 }
 
@@ -331,7 +347,7 @@ static void answer(const struct dyno_err *err)
 		len = strcspn(text, "\n");		     /* the hint is the monitor's */
 	}
 	text[len] = '\n';
-	(void)send(FEED_FD, text, len + 1, MSG_NOSIGNAL); /* who has gone needs none */
+	(void)send(DRAIN_FD_FEED, text, len + 1, MSG_NOSIGNAL); /* who has gone needs none */
 }
 
 int main(void)

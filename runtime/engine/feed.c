@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,9 +18,6 @@
 #include "model/logurl.h"
 #include "rootfs/store.h"
 
-/* In the helper: the socket, and behind it what "fd:N" means. Source: drain/main.c */
-#define HELPER_FD  3
-#define HELPER_FDS 4
 /* What the helper may hold up a start by. Source: own choice; it opens files, and a fifo waits for
  * nobody */
 #define ANSWER_S 10
@@ -37,7 +35,7 @@ static void add_url(struct sbuf *b, const char *url)
 	const char *number = str_starts(url, "fd:");
 
 	if (number)
-		sbuf_addf(b, "log=fd:%u\n", HELPER_FDS + (unsigned int)(number[0] - '0'));
+		sbuf_addf(b, "log=fd:%u\n", DRAIN_FD_LOGS + (unsigned int)(number[0] - '0'));
 	else
 		sbuf_addf(b, "log=%s\n", url);
 }
@@ -55,18 +53,19 @@ static int write_config(struct feed *feed, const struct feed_plan *plan)
 	return sbuf_ok(b);
 }
 
-static int spawn(const struct feed *feed, int theirs, struct dyno_err *err)
+static int spawn(const struct feed *feed, int theirs, int page_fd, struct dyno_err *err)
 {
 	const char *argv[] = {feed->helper, NULL};
-	int fds[HELPER_FDS + FEED_FDS_MAX] = {-1, -1, -1, theirs};
+	int fds[DRAIN_FD_LOGS + FEED_FDS_MAX] = {
+		-1, -1, -1, [DRAIN_FD_FEED] = theirs, [DRAIN_FD_PAGE] = page_fd};
 	const struct proc_spawn how = {
-		.argv = argv, .fds = fds, .n_fds = HELPER_FDS + feed->n_fds, .exe_fd = -EBADF};
+		.argv = argv, .fds = fds, .n_fds = DRAIN_FD_LOGS + feed->n_fds, .exe_fd = -EBADF};
 	_cleanup_close_ int pidfd = -EBADF;
 	int status;
 	int r;
 
 	for (size_t i = 0; i < feed->n_fds; i++)
-		fds[HELPER_FDS + i] = feed->fds[i];
+		fds[DRAIN_FD_LOGS + i] = feed->fds[i];
 	r = proc_spawn(&how, &pidfd, err);
 	if (r < 0)
 		return r;
@@ -99,19 +98,42 @@ static int hear(const struct feed *feed, struct dyno_err *err)
 	return -EINVAL;
 }
 
+static void unmap_page(struct feed *feed)
+{
+	if (feed->page)
+		(void)munmap(feed->page, sizeof(*feed->page)); /* a mapping of ours */
+	feed->page = NULL;
+}
+
+/* Each helper has one of its own: nobody else has ever written to it. Return: its descriptor. */
+static int make_page(struct feed *feed)
+{
+	_cleanup_close_ int fd = memfd_create(FEED_PROGRAM, MFD_CLOEXEC);
+	void *p;
+
+	if (fd < 0 || ftruncate(fd, sizeof(*feed->page)) < 0)
+		return -errno;
+	p = mmap(NULL, sizeof(*feed->page), PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	unmap_page(feed);
+	feed->page = p;
+	return take_fd(&fd);
+}
+
 static int start_helper(struct feed *feed, struct dyno_err *err)
 {
-	_cleanup_close_ int theirs = -EBADF;
+	_cleanup_close_ int theirs = -EBADF, page_fd = make_page(feed);
 	const int room = ROOM_BYTES;
 	int pair[2];
 	int r;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (page_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(err, ERR_IO, errno, "make a channel to %s", feed->helper);
 	feed->fd = pair[0];
 	theirs = pair[1];
 	(void)setsockopt(feed->fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)); /* a favour */
-	r = spawn(feed, theirs, err);
+	r = spawn(feed, theirs, page_fd, err);
 	close_fdp(&theirs);
 	/* Later a monitor waits for no helper: its word comes as a line. */
 	if (r == 0 && !feed->loop)
@@ -154,23 +176,76 @@ static uint64_t records(const char *text, size_t len)
 	return n;
 }
 
-static void lose(struct feed *feed, const char *text, size_t len)
+static void lose(struct feed *feed, uint64_t n)
 {
-	if (feed->dropped == feed->noted)
+	if (n > 0 && feed->dropped == feed->noted)
 		feed->since_us = time_now_us();
-	feed->dropped += records(text, len);
+	feed->dropped += n;
 }
 
-static void lose_left(struct feed *feed)
+/* ---- what is left ---------------------------------------------------------------------------- */
+
+bool feed_is_full(const struct feed *feed)
 {
-	if (feed->from < feed->left.len)
-		lose(feed, feed->left.data + feed->from, feed->left.len - feed->from);
+	return feed->from < feed->left.len;
+}
+
+/* Where the first record begins of which the socket has nothing. */
+static size_t first_whole(const struct feed *feed)
+{
+	const char *end =
+		feed->torn ? memchr(feed->left.data + feed->from, '\n', feed->left.len - feed->from)
+			   : NULL;
+
+	return end ? (size_t)(end + 1 - feed->left.data) : feed->from;
+}
+
+/* The memory goes too: it is rarely needed. */
+static void forget_left(struct feed *feed)
+{
 	sbuf_done(&feed->left);
 	feed->left = (struct sbuf){0};
 	feed->from = 0;
 }
 
+/* The oldest records go where there would be too much with @more bytes.  What is begun stays. */
+static void displace(struct feed *feed, size_t more)
+{
+	struct sbuf *left = &feed->left;
+	size_t first, cut;
+	const char *end;
+
+	memmove(left->data, left->data + feed->from, left->len - feed->from);
+	left->len -= feed->from;
+	feed->from = 0;
+	if (left->len + more <= FEED_LEFT_BYTES)
+		return;
+	first = first_whole(feed);
+	cut = MIN_OF(first + left->len + more - FEED_LEFT_BYTES, left->len);
+	end = cut > first ? memchr(left->data + cut - 1, '\n', left->len - cut + 1) : NULL;
+	cut = end ? (size_t)(end + 1 - left->data) : left->len;
+	lose(feed, records(left->data + first, cut - first));
+	memmove(left->data + first, left->data + cut, left->len - cut);
+	left->len -= cut - first;
+}
+
 /* ---- handing over ---------------------------------------------------------------------------- */
+
+/* What nobody says any more that he has delivered is lost, and so is a record that was begun. */
+static void count_undelivered(struct feed *feed)
+{
+	const uint64_t settled = __atomic_load_n(&feed->page->settled, __ATOMIC_RELAXED);
+
+	lose(feed, feed->given - MIN_OF(settled, feed->given));
+	feed->given = 0;
+	if (!feed->torn)
+		return;
+	lose(feed, 1);
+	feed->from = first_whole(feed);
+	feed->torn = false;
+	if (!feed_is_full(feed))
+		forget_left(feed);
+}
 
 /* The next one is started by the timer: this may be in the middle of a batch. */
 static void helper_died(struct feed *feed)
@@ -179,22 +254,22 @@ static void helper_died(struct feed *feed)
 		loop_remove(feed->loop, feed->fd);
 	close_fdp(&feed->fd);
 	feed->wants_room = false;
-	lose_left(feed);
+	count_undelivered(feed);
 	if (!feed->loop)
 		return;
 	if (clock_ms() - feed->born_ms > FEED_RETRY_MAX_MS)
 		feed->retry_ms = FEED_RETRY_FIRST_MS;
 	loop_timer_arm(feed->loop, feed->timer, clock_ms() + feed->retry_ms);
 	feed->retry_ms = MIN_OF(2 * feed->retry_ms, (uint64_t)FEED_RETRY_MAX_MS);
-	if (feed->on_room)
-		feed->on_room(feed->data); /* nobody is to wait for a helper that is not there */
+	if (feed->on_room && !feed_is_full(feed))
+		feed->on_room(feed->data);
 }
 
 static void on_event(struct loop *loop, int fd, short revents, void *data);
 
 static void watch(struct feed *feed, bool room)
 {
-	if (!feed->loop || feed->wants_room == room)
+	if (!feed->loop || feed->fd < 0 || feed->wants_room == room)
 		return;
 	loop_remove(feed->loop, feed->fd);
 	/* The place was ours a moment ago. */
@@ -203,7 +278,7 @@ static void watch(struct feed *feed, bool room)
 }
 
 /* Return: 0; -EAGAIN: no room; -EPIPE: the helper is gone. */
-static int send_some(const struct feed *feed, const char *text, size_t len, size_t *io_sent)
+static int send_some(struct feed *feed, const char *text, size_t len, size_t *io_sent)
 {
 	while (*io_sent < len) {
 		const ssize_t n = send(feed->fd, text + *io_sent, len - *io_sent,
@@ -213,27 +288,11 @@ static int send_some(const struct feed *feed, const char *text, size_t len, size
 			continue;
 		if (n < 0)
 			return errno == EAGAIN || errno == ENOBUFS ? -EAGAIN : -EPIPE;
+		feed->given += records(text + *io_sent, (size_t)n);
 		*io_sent += (size_t)n;
+		feed->torn = text[*io_sent - 1] != '\n';
 	}
 	return 0;
-}
-
-/* Return: whether nothing is left. */
-static bool send_left(struct feed *feed)
-{
-	int r;
-
-	if (feed->fd < 0 || feed->from == feed->left.len)
-		return feed->from == feed->left.len;
-	r = send_some(feed, feed->left.data, feed->left.len, &feed->from);
-	if (r == -EPIPE)
-		helper_died(feed);
-	if (r < 0)
-		return false;
-	sbuf_done(&feed->left); /* the memory too: it is rarely needed */
-	feed->left = (struct sbuf){0};
-	feed->from = 0;
-	return true;
 }
 
 static size_t format_note(const struct feed *feed, char note[NOTE_BYTES])
@@ -249,49 +308,75 @@ static size_t format_note(const struct feed *feed, char note[NOTE_BYTES])
 	return MIN_OF(len, (size_t)NOTE_BYTES - 1);
 }
 
-/* What does not go now is kept, the rest of a record above all. */
-static void give(struct feed *feed, const char *text, size_t len)
+/* Between two records.  Return: as send_some(). */
+static int send_note(struct feed *feed)
 {
-	size_t sent = 0;
-	int r = feed->from < feed->left.len ? -EAGAIN : send_some(feed, text, len, &sent);
+	char note[NOTE_BYTES];
+	size_t len, sent = 0;
+	int r;
 
-	if (r == -EPIPE) {
-		lose(feed, text + sent, len - sent);
-		helper_died(feed);
-	} else if (r == -EAGAIN) {
-		sbuf_add(&feed->left, text + sent, len - sent);
-		if (sbuf_ok(&feed->left) < 0)
-			helper_died(
-				feed); /* else it would take the next record for the rest of this */
-		else
-			watch(feed, true);
-	}
+	if (feed->dropped == feed->noted)
+		return 0;
+	len = format_note(feed, note);
+	r = send_some(feed, note, len, &sent);
+	if (r == -EAGAIN && sent > 0)
+		return -EPIPE; /* the kernel takes so little whole, or not at all */
+	if (r < 0)
+		return r;
+	/* Whoever loses the note loses the count with it. */
+	feed->given += feed->dropped - feed->noted - 1;
+	feed->noted = feed->dropped;
+	return 0;
 }
 
-bool feed_is_full(const struct feed *feed)
+/* Return: whether nothing is left, nor to be told. */
+static bool send_left(struct feed *feed)
 {
-	return feed->fd >= 0 && feed->from < feed->left.len;
+	int r = feed->fd < 0 ? -EAGAIN : 0;
+
+	if (r == 0 && feed->torn)
+		r = send_some(feed, feed->left.data, first_whole(feed), &feed->from);
+	if (r == 0)
+		r = send_note(feed);
+	if (r == 0)
+		r = send_some(feed, feed->left.data, feed->left.len, &feed->from);
+	if (r == -EPIPE)
+		helper_died(feed);
+	if (r < 0)
+		return false;
+	forget_left(feed);
+	return true;
+}
+
+/* For the next helper where this one is gone. */
+static void keep(struct feed *feed, const char *text, size_t len)
+{
+	const bool begun = feed->torn && !feed_is_full(feed);
+
+	if (feed_is_full(feed))
+		displace(feed, len);
+	sbuf_add(&feed->left, text, len);
+	if (sbuf_ok(&feed->left) == 0) {
+		watch(feed, true);
+		return;
+	}
+	feed->left.failed = false;
+	lose(feed, records(text, len));
+	if (begun) { /* else the helper would take the next record for the rest of this */
+		feed->torn = false;
+		helper_died(feed);
+	}
 }
 
 void feed_batch(struct feed *feed, const char *text, size_t len)
 {
-	char note[NOTE_BYTES];
+	size_t sent = 0;
+	int r = send_left(feed) ? send_some(feed, text, len, &sent) : -EAGAIN;
 
-	if (feed->fd < 0 || !send_left(feed)) {
-		lose(feed, text, len);
-		return;
-	}
-	if (feed->dropped != feed->noted) {
-		const uint64_t dropped = feed->dropped;
-
-		give(feed, note, format_note(feed, note));
-		if (feed->fd >= 0)
-			feed->noted = dropped;
-	}
-	if (feed->fd >= 0)
-		give(feed, text, len);
-	else
-		lose(feed, text, len);
+	if (r < 0)
+		keep(feed, text + sent, len - sent);
+	if (r == -EPIPE && feed->fd >= 0)
+		helper_died(feed);
 }
 
 void feed_wait(struct feed *feed, int ms)
@@ -320,6 +405,15 @@ static void tell_lines(struct feed *feed)
 		feed->in_len = 0; /* no line of a helper's */
 }
 
+static void go_on(struct feed *feed)
+{
+	const bool sent = send_left(feed);
+
+	watch(feed, !sent);
+	if (sent && feed->on_room)
+		feed->on_room(feed->data);
+}
+
 static void on_event(struct loop *loop, int fd, short revents, void *data)
 {
 	struct feed *feed = data;
@@ -335,11 +429,8 @@ static void on_event(struct loop *loop, int fd, short revents, void *data)
 		feed->in_len += (size_t)n;
 		tell_lines(feed);
 	}
-	if (!(revents & POLLOUT) || !send_left(feed))
-		return;
-	watch(feed, false);
-	if (feed->on_room)
-		feed->on_room(feed->data);
+	if (revents & POLLOUT)
+		go_on(feed);
 }
 
 static void on_timer(struct loop *loop, void *data)
@@ -356,6 +447,7 @@ static void on_timer(struct loop *loop, void *data)
 	if (start_helper(feed, &err) == 0 &&
 	    loop_add(loop, feed->fd, POLLIN, on_event, feed) == 0) {
 		feed->wants_room = false;
+		go_on(feed);
 		return;
 	}
 	close_fdp(&feed->fd);
@@ -390,10 +482,13 @@ void feed_detach(struct feed *feed)
 
 void feed_close(struct feed *feed)
 {
+	const uint64_t until = clock_ms() + FEED_CLOSE_MS;
+
 	feed_detach(feed);
-	if (feed_is_full(feed))
-		(void)send_left(feed); /* the last chance */
+	while (feed->fd >= 0 && !send_left(feed) && feed->fd >= 0 && clock_ms() < until)
+		feed_wait(feed, (int)(until - clock_ms()));
 	close_fdp(&feed->fd);
+	unmap_page(feed);
 	sbuf_done(&feed->config);
 	sbuf_done(&feed->left);
 	*feed = (struct feed){.fd = -EBADF};

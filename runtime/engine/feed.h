@@ -3,10 +3,11 @@
  * feed.h - a monitor's end of the helper that sends its lines elsewhere (--log): a socket, and a
  * process at the other end of it that may be slow, or dead.
  *
- * Nothing here waits, but for the helper's first word when the monitor starts.  What the socket has
- * no room for is kept, a batch at the most; with a second one the feed is full.  Then a batch is
- * lost and counted (L12), or, where the feed blocks, its sink takes no more until there is room.  A
- * helper that has died is started again, at longer and longer intervals.
+ * Nothing here waits, but for the helper's first word when the monitor starts, and a moment at the
+ * end.  What the socket has no room for is kept, FEED_LEFT_BYTES at the most.  What is more displaces
+ * the oldest of it, which is counted (L12); or, where the feed blocks, its sink takes no more until
+ * there is room.  A helper that has died is started again, at longer and longer intervals: what it
+ * had not delivered counts as lost, what it had not got waits for the next one.
  */
 #ifndef DYNO_FEED_H
 #define DYNO_FEED_H
@@ -20,6 +21,7 @@
 
 #include "base/loop.h"
 #include "base/str.h"
+#include "model/drainpage.h"
 
 #define FEED_PROGRAM "dyno-drain"
 
@@ -32,6 +34,10 @@
 /* From the death of a helper to the next one. Source: own choice */
 #define FEED_RETRY_FIRST_MS 1000U
 #define FEED_RETRY_MAX_MS   60000U
+/* What waits for room beyond what the socket holds: at least a batch of the sink's. Own choice */
+#define FEED_LEFT_BYTES (128U * 1024U)
+/* How long feed_close() waits for a helper that does not read. Source: own choice */
+#define FEED_CLOSE_MS 1000U
 /* Longest line that a helper may tell. Source: twice an L14 */
 #define FEED_TOLD_BYTES 2048U
 
@@ -62,7 +68,8 @@ struct feed_plan {
  * Internal: the rest.
  * @fd: the socket; -EBADF: no helper lives
  * @helper: its path; @config: what each is told at first
- * @left, @from: of a batch, what the socket did not take
+ * @page: the helper's; @given: records that it was handed
+ * @left, @from: what the socket did not take; @torn: of the first record in it the socket has a part
  * @noted: of @dropped, what the drains were told; @since_us: when the first of the others was lost
  * @in, @in_len: a line that the helper has not ended
  */
@@ -80,8 +87,11 @@ struct feed {
 	size_t n_fds;
 	char source[64];
 	char dyno[64];
+	struct drain_page *page;
+	uint64_t given;
 	struct sbuf left;
 	size_t from;
+	bool torn;
 	uint64_t noted;
 	uint64_t since_us;
 	struct loop *loop;
@@ -106,7 +116,7 @@ int feed_attach(struct feed *feed, struct loop *loop);
 /** feed_detach() - the loop ends. */
 void feed_detach(struct feed *feed);
 
-/** feed_is_full() - a batch given now would be lost. */
+/** feed_is_full() - a batch given now would wait, and may displace others. */
 bool feed_is_full(const struct feed *feed);
 
 /** feed_batch() - hand over whole records, each with its newline. */
@@ -115,7 +125,7 @@ void feed_batch(struct feed *feed, const char *text, size_t len);
 /** feed_wait() - for room, @ms at most, without the loop. */
 void feed_wait(struct feed *feed, int ms);
 
-/** feed_close() - hand over what is left if there is room for it, and let go: the helper ends by
+/** feed_close() - hand over what is left, in FEED_CLOSE_MS at most, and let go: the helper ends by
  * itself, soon. */
 void feed_close(struct feed *feed);
 
