@@ -34,8 +34,8 @@
 /* From the death of a helper to the next one. Source: own choice */
 #define FEED_RETRY_FIRST_MS 1000U
 #define FEED_RETRY_MAX_MS   60000U
-/* What waits for room beyond what the socket holds: at least a batch of the sink's. Own choice */
-#define FEED_LEFT_BYTES (128U * 1024U)
+/* What waits for room beyond what the socket holds: two batches of the sink's. Own choice */
+#define FEED_LEFT_BYTES (192U * 1024U)
 /* How long feed_close() waits for a helper that does not read. Source: own choice */
 #define FEED_CLOSE_MS 1000U
 /* Longest line that a helper may tell. Source: twice an L14 */

@@ -325,6 +325,13 @@ static void drain_round(struct output *output, uint64_t until_ms)
 		on_room(sink);
 }
 
+static void hurry(struct sink *sink)
+{
+	sink_hurry(sink, true);
+	if (!sink_is_full(sink))
+		on_room(sink);
+}
+
 /* What a full sink does not take any more. */
 static void lose_stream(struct output_stream *s)
 {
@@ -375,18 +382,24 @@ static bool is_open(const struct output *output)
 
 void output_drain(struct output *output, uint64_t limit_ms)
 {
-	const uint64_t until = clock_ms() + MIN_OF(limit_ms, (uint64_t)INT32_MAX);
+	const uint64_t now = clock_ms(), limit = MIN_OF(limit_ms, (uint64_t)INT32_MAX);
+	const uint64_t until = now + limit;
+	/* What a drain that hangs does not take is to be in the log all the same. */
+	const uint64_t patient = now + limit / 2;
 
 	if (!output->sink)
 		return;
 	while (is_open(output)) {
-		drain_round(output, until);
+		drain_round(output, output->sink->hurried ? until : patient);
 		if (clock_ms() >= until)
 			break;
+		if (!output->sink->hurried && clock_ms() >= patient)
+			hurry(output->sink);
 	}
 	drain_rest(output);
 	if (!output->sink->stuck)
 		(void)sink_flush(output->sink);
+	sink_hurry(output->sink, false);
 }
 
 void output_close(struct output *output)

@@ -72,7 +72,7 @@ int output_started(struct output *output);
 /**
  * output_drain() - after the last process is gone: read what is left, to the end of both pipes or
  * for @limit_ms, and write an unfinished line.  What a full sink has not taken by then is lost and
- * counted.
+ * counted; a feed that blocks is waited for half of the time.
  */
 void output_drain(struct output *output, uint64_t limit_ms);
 

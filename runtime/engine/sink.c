@@ -298,7 +298,8 @@ static int try_write(struct sink *sink)
 	int r;
 
 	/* What is begun is ended: the feed had room for it then. */
-	sink->feed_wait = sink->feed && sink->feed->block && feed_is_full(sink->feed);
+	sink->feed_wait =
+		sink->feed && sink->feed->block && !sink->hurried && feed_is_full(sink->feed);
 	if (sink->feed_wait)
 		return -EAGAIN;
 	r = lock(sink);
@@ -406,10 +407,18 @@ void sink_feed(struct sink *sink, struct feed *feed)
 	feed->data = sink;
 }
 
+void sink_hurry(struct sink *sink, bool hurried)
+{
+	sink->hurried = hurried;
+	if (hurried && sink->feed_wait)
+		(void)write_batch(sink); /* what is left has @stuck */
+}
+
 void sink_close(struct sink *sink)
 {
 	const uint64_t until = clock_ms() + SINK_CLOSE_MS;
 
+	sink_hurry(sink, true);
 	while (sink->stuck && clock_ms() < until)
 		sink_wait(sink, until);
 	if (sink->area && !sink->stuck && (sink->torn || sink->dropped != sink->told))

@@ -92,7 +92,7 @@ struct sink_area {
  * @torn: what was written last is an unfinished record
  * @locked: against other monitors, see sink.c
  * @stuck: there was no room for all of it
- * @lock_wait: for want of the lock; @feed_wait: as the feed is full
+ * @lock_wait: for want of the lock; @feed_wait: as the feed is full; @hurried: see sink_hurry()
  * @watched: the loop waits for room
  * @armed: @timer is set
  * @from, @to: what is still to be written, in @area->out
@@ -126,6 +126,7 @@ struct sink {
 	bool stuck;
 	bool lock_wait;
 	bool feed_wait;
+	bool hurried;
 	bool watched;
 	bool armed;
 	struct sink_area *area;
@@ -252,6 +253,10 @@ uint64_t sink_records(const char *text, size_t len);
 
 /** sink_later() - @on_room is called once more, within SINK_IDLE_MS. */
 void sink_later(struct sink *sink);
+
+/** sink_hurry() - whether a feed that blocks is not waited for all the same: whose end has come may
+ * lose lines there, the oldest first, but not in the log. */
+void sink_hurry(struct sink *sink, bool hurried);
 
 /** sink_wait() - for room, @until_ms (CLOCK_BOOTTIME) at most, and sink_flush(). */
 void sink_wait(struct sink *sink, uint64_t until_ms);
