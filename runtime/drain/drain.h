@@ -73,7 +73,7 @@ struct drain_loss {
  * struct drain_shared - of all drains of a dyno.
  * @app, @dyno, @platform: its names, and the source of notes
  * @feed_fd: of the monitor
- * @closing: nothing more will come
+ * @closing: the monitor has ended: what there is is tried to be sent for a while
  */
 struct drain_shared {
 	struct ring ring;

@@ -10,6 +10,7 @@
  * end of the program, after a while in which it sends what it has.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,11 +40,15 @@
 /* The longest wait: nothing needs it, but a clock may stand still. */
 #define WAIT_MAX_MS 60000U
 
+/* @page: of the monitor and this program, see drainpage.h
+ * @eof: all that the monitor had to say was read
+ * @input, @len: read and not yet taken */
 struct program {
 	struct drain_shared shared;
 	struct drain drains[LOGURL_MAX];
 	size_t n;
 	struct drain_page *page;
+	bool eof;
 	struct arena arena;
 	size_t len;
 	char input[INPUT_BYTES];
@@ -220,7 +225,15 @@ static void read_feed(struct program *p)
 	if (n > 0)
 		p->len += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		p->shared.closing = true;
+		p->eof = true;
+}
+
+/* Of a monitor that has ended nothing is read to the end while no drain takes what there is. */
+static bool is_monitor_gone(const struct program *p)
+{
+	struct pollfd feed = {.fd = DRAIN_FD_FEED};
+
+	return p->eof || (p->len == sizeof(p->input) && poll(&feed, 1, 0) > 0);
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -239,8 +252,10 @@ static void wait_for_any(struct program *p, uint64_t until_ms)
 		if (d->poll_fd >= 0)
 			fds[n++] = (struct curl_waitfd){.fd = d->poll_fd, .events = d->poll_events};
 	}
-	if (!p->shared.closing && p->len < sizeof(p->input))
+	if (!p->eof && p->len < sizeof(p->input))
 		fds[n++] = (struct curl_waitfd){.fd = DRAIN_FD_FEED, .events = CURL_WAIT_POLLIN};
+	else if (!p->shared.closing) /* its end is heard without being asked for */
+		fds[n++] = (struct curl_waitfd){.fd = DRAIN_FD_FEED};
 	(void)curl_multi_poll(p->shared.multi, fds, n, wake > now ? (int)(wake - now) : 0, NULL);
 }
 
@@ -267,7 +282,7 @@ static bool is_done(const struct program *p)
 {
 	const uint64_t none = p->shared.ring.next;
 
-	if (!p->shared.closing || p->len > 0)
+	if (!p->eof || p->len > 0)
 		return false;
 	/* Whose certificate is bad will not have a good one in a moment. */
 	for (size_t i = 0; i < p->n; i++)
@@ -279,6 +294,7 @@ static bool is_done(const struct program *p)
 /* Those that wait for their next try have it now. Return: when all is over. */
 static uint64_t begin_end(struct program *p)
 {
+	p->shared.closing = true;
 	for (size_t i = 0; i < p->n; i++)
 		p->drains[i].retry_at_ms = 0;
 	return clock_ms() + FLUSH_MS;
@@ -290,9 +306,9 @@ static void run(struct program *p)
 
 	while (!is_done(p) && clock_ms() < until) {
 		wait_for_any(p, until);
-		if (!p->shared.closing)
+		if (!p->eof)
 			read_feed(p);
-		if (p->shared.closing && until == UINT64_MAX)
+		if (!p->shared.closing && is_monitor_gone(p))
 			until = begin_end(p);
 		(void)take_records(p); /* all are served below */
 		run_transfers(p);
