@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
- * decisions do), monitor_caller.c (who holds it), monitor_look.c (who listens), monitor_mem.c (memory), monitor_metrics.c and
- * monitor_stats.c (what it uses), monitor_tell.c (lines, events, the state file, records),
- * monitor_ctl.c (requests from outside), monitor_exec.c (processes that join the dyno),
- * monitor_hold.c (its files after its end), monitor_publish.c (ports of the host) and
- * monitor_attach.c (who looks on and types).
+ * decisions do), monitor_slot.c (one generation), monitor_caller.c (who holds it), monitor_look.c
+ * (who listens), monitor_mem.c (memory), monitor_metrics.c and monitor_stats.c (what it uses),
+ * monitor_tell.c (lines, events, the state file, records), monitor_ctl.c (requests from outside),
+ * monitor_exec.c (processes that join the dyno), monitor_hold.c (its files after its end),
+ * monitor_publish.c (ports of the host) and monitor_attach.c (who looks on and types).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
@@ -230,11 +230,38 @@ void mon_event(struct monitor *m, enum sup_event event, uint32_t gen);
 /** mon_settle() - at the end of each callback: what is pending, deadlines, the state file. */
 void mon_settle(struct monitor *m);
 
+/** mon_chance() - for waits that are to be spread. */
+uint32_t mon_chance(void);
+
+/** mon_slot() - the slot of a generation; NULL: none is held. */
+struct slot *mon_slot(struct monitor *m, uint32_t gen);
+
 /** mon_front() - the slot of the front generation; NULL: none is held. */
 struct slot *mon_front(struct monitor *m);
 
 /** mon_need_running() - the same, of one whose command runs. Return: NULL with ERR_NOT_FOUND. */
 struct slot *mon_need_running(struct monitor *m, struct dyno_err *err);
+
+/* ---- monitor_slot.c ---- */
+
+/** mon_report() - the first launch's end: afterwards the starter has no further interest.
+ * @err: NULL: its command runs */
+void mon_report(struct monitor *m, const struct dyno_err *err);
+
+/** mon_launch() - launch a generation, in the slot that was prepared for it or in a free one. */
+void mon_launch(struct monitor *m, uint32_t gen);
+
+/** mon_launch_timeout() - the timer's function. @data: the slot */
+void mon_launch_timeout(struct loop *loop, void *data);
+
+/** mon_tell_gone() - its last process is gone: find out how it ended, and tell the table. */
+void mon_tell_gone(struct slot *slot);
+
+/** mon_bury() - its record and its event. */
+void mon_bury(struct slot *slot, enum sup_reason reason);
+
+/** mon_discard() - give back what it holds, or keep its files. */
+void mon_discard(struct slot *slot);
 
 /* ---- monitor_caller.c ---- */
 
