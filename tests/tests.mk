@@ -7,7 +7,7 @@ DEPS_BUILD := build-essential pkg-config scdoc libarchive-dev libisal-dev nettle
 	libacl1-dev libxml2-dev liblzma-dev libzstd-dev libbz2-dev liblz4-dev zlib1g-dev libicu-dev \
 	libseccomp-dev libcap-dev libjansson-dev libcurl4-openssl-dev
 DEPS_SLUGS := python3 $(SLUG_PYTHON) libpq5 nodejs
-DEPS_TEST  := libcmocka-dev bats jq curl openssl procps util-linux iproute2 nftables redis-tools strace uidmap \
+DEPS_TEST  := libcmocka-dev bats jq curl openssl procps util-linux iproute2 nftables passt redis-tools strace uidmap \
 	rsyslog rsyslog-gnutls \
 	e2fsprogs xfsprogs btrfs-progs squashfs-tools erofs-utils fuse2fs
 DEPS_FUZZ  := clang llvm libclang-rt-14-dev

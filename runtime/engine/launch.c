@@ -360,9 +360,13 @@ static void await_listen_fd(struct launch *l)
 	struct dyno_err ignored;
 	struct init_msg msg;
 	ssize_t n;
+	int r;
 
-	while (poll(&p, 1, LAUNCH_TIMEOUT_MS) < 0 && errno == EINTR)
-		;
+	do
+		r = poll(&p, 1, LAUNCH_TIMEOUT_MS);
+	while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return;
 	n = recv(l->channel_fd, &msg, sizeof(msg), MSG_PEEK | MSG_DONTWAIT);
 	if (n == sizeof(msg) && msg.type == INIT_MSG_LISTEN_FD) {
 		(void)launch_receive(l, &msg, &ignored); /* nothing but this is heard */
@@ -378,7 +382,9 @@ static int connect_network(struct launch *l, struct dyno_err *err)
 		return network_connect(l->network, l->pidfd, err);
 	await_listen_fd(l);
 	if (l->listen_fd < 0)
-		return err_set(err, ERR_LAUNCH, ENODATA, "hear of the dyno's network namespace");
+		return err_set(err, ERR_LAUNCH_TIMEOUT, ETIMEDOUT,
+			       "hear of the dyno's network namespace within %u seconds (R99)",
+			       LAUNCH_TIMEOUT_MS / 1000);
 	return network_user_connect(l->network, l->pidfd, l->listen_fd, err);
 }
 

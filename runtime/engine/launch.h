@@ -11,7 +11,7 @@
  *
  * Where the dyno gets a private network the child has memory of its own: the parent makes the links
  * while the child mounts, and the child waits for its word before it gives up the last of what it
- * has.
+ * has.  Rootless pasta makes the link, and the parent waits for that.
  *
  * The order of the two tables in launch.c and child.c is the security argument; it is fixed here:
  * no tenant code runs before the last step, nothing of the tenant is opened by the parent, and the

@@ -274,6 +274,18 @@ time.sleep(1000)'
 	[ "$(dyno doctor --json | jq -r '.probes[] | select(.name == "tun").verdict')" = ok ]
 }
 
+@test "a pasta that fails says why" {
+	local dir
+	dir=$(app oneoff)
+	inside sh -ec 'rm /dev/net/tun && mknod -m 666 /dev/net/tun c 1 3'
+	run --separate-stderr dyno run -q --network private "$dir" -- true
+	inside sh -ec 'rm /dev/net/tun && mknod -m 666 /dev/net/tun c 10 200'
+	refused host.network 125
+	grep -qF 'launch step network: pasta has ended: Failed to ' <<<"$stderr" || lib_seen 'not the cause'
+	grep -qF 'hint: see dyno doctor' <<<"$stderr"
+	no_pasta
+}
+
 @test "what pasta cannot do is refused: private:app, an egress; the default stays the host's" {
 	local dir
 	dir=$(app oneoff)
