@@ -6,11 +6,12 @@
  * Theory of operation.  Several helpers, one of each dyno, may write to one file, turn it over,
  * and meet somebody who renames or empties it (logrotate).  Each locks the file that it has open
  * for the time of a batch, and writes only if the name still leads there; else it lets go and
- * opens what bears the name now.  Who holds the lock of the file that bears the name is the one
- * who may give it another: older files go one number up, onto the oldest, then this one gets
- * number 1.  So nobody writes to a file with a number but who was about to when a stranger renamed
- * it, a line is in one file and whole, and who is killed in the middle leaves a gap in the
- * numbers, which the next turn fills.
+ * opens what bears the name now.  So a line is in one file, and whole.
+ *
+ * A turn begins when the file gets number 0, in nobody's place: that is the one step in which two
+ * who met a stranger could be at once.  Who has the lock of number 0 ends the turn: older files go
+ * one number up, onto the oldest, then number 0 gets number 1.  A turn whose helper was killed is
+ * ended by the next one, and a gap that it left in the numbers is filled.
  *
  * The lock is one of fcntl(2): only who may write to the file can take it.  Of a file that was
  * opened here it belongs to its description; a caller's description is shared with the helpers of
@@ -183,31 +184,86 @@ static bool is_there(const struct drain *d, unsigned int n)
 	return lstat(path, &st) == 0;
 }
 
-static int give_number(const struct drain *d, const char *path, unsigned int n)
+static int give_number(const struct drain *d, unsigned int from, unsigned int to)
 {
-	char to[PATH_MAX];
+	char old[PATH_MAX], new[PATH_MAX];
 
-	number_of(d, n, to);
-	return rename(path, to) < 0 && errno != ENOENT ? -errno : 0;
+	number_of(d, from, old);
+	number_of(d, to, new);
+	return rename(old, new) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* The files below the first number that is free go one up, or all of them onto the last. */
-static int turn_over(const struct drain *d)
+static int move_up(const struct drain *d)
 {
 	const unsigned int last = d->url.count - 1;
-	char path[PATH_MAX];
 	unsigned int n = 1;
 	int r = 0;
 
-	if (strlen(d->url.path) + STRLEN(".100") >= sizeof(path))
-		return -ENAMETOOLONG;
 	while (n < last && is_there(d, n))
 		n++;
-	for (; r == 0 && n > 1; n--) {
-		number_of(d, n - 1, path);
-		r = give_number(d, path, n);
+	for (; r == 0 && n > 0; n--)
+		r = give_number(d, n - 1, n);
+	return r;
+}
+
+/* Return: 0; -EBUSY: somebody else is at it, or still writes to it; -errno. */
+static int end_turn(const struct drain *d)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	_cleanup_close_ int fd = -EBADF;
+	char path[PATH_MAX];
+	struct stat is, st;
+
+	number_of(d, 0, path);
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (is_ours(d, &st))
+		return move_up(d);
+	fd = open(path, O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -EBUSY : -errno;
+	if (fcntl(fd, F_OFD_SETLK, &whole) < 0 && (errno == EAGAIN || errno == EACCES))
+		return -EBUSY;
+	if (fstat(fd, &is) < 0 || lstat(path, &st) < 0 || is.st_dev != st.st_dev ||
+	    is.st_ino != st.st_ino)
+		return -EBUSY;
+	return move_up(d);
+}
+
+/* Takes the file away from its name. Return: 0; -EEXIST: another turn has not ended; -errno. */
+static int begin_turn(const struct drain *d)
+{
+	char path[PATH_MAX];
+
+	number_of(d, 0, path);
+	if (renameat2(AT_FDCWD, d->url.path, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* A file system that knows no such flag has to do without. */
+	if (errno == EINVAL && !is_there(d, 0) && rename(d->url.path, path) == 0)
+		return 0;
+	return errno == EINVAL ? -EEXIST : -errno;
+}
+
+/* Return: 0: the name leads elsewhere; -EBUSY: another turn has not ended yet; -errno. */
+static int turn_over(const struct drain *d)
+{
+	int r;
+
+	if (strlen(d->url.path) + STRLEN(".100") >= PATH_MAX)
+		return -ENAMETOOLONG;
+	r = begin_turn(d);
+	if (r == -EEXIST) {
+		r = end_turn(d);
+		if (r == 0)
+			r = begin_turn(d);
 	}
-	return r < 0 ? r : give_number(d, d->url.path, 1);
+	if (r == -ENOENT)
+		return 0; /* a stranger was faster */
+	if (r < 0)
+		return r == -EEXIST ? -EBUSY : r;
+	r = end_turn(d);
+	return r == -EBUSY ? 0 : r; /* what is begun the next turn ends */
 }
 
 /* The file goes on to grow: better than a line that is lost. */
@@ -269,11 +325,14 @@ int outlet_ready(struct drain *d, size_t more, uint64_t now_ms)
 			if (!is_full(d, &st, more, now_ms))
 				return 0;
 			r = turn_over(d);
-			if (r < 0) {
-				turn_failed(d, -r, now_ms);
-				return 0;
+			if (r == -EBUSY) {
+				outlet_unlock(d);
+				return r;
 			}
-			d->told = false;
+			if (r < 0)
+				turn_failed(d, -r, now_ms);
+			else
+				d->told = false;
 			mode = st.st_mode & 0777;
 		}
 		r = open_anew(d, mode);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -231,6 +232,36 @@ static void outlet_ready__mode_of_the_file__is_that_of_the_next(void **state)
 	assert_int_equal(st.st_mode, S_IFREG | 0664);
 }
 
+/* As a helper leaves it that was killed between the steps, and as one does that is at it. */
+static void outlet_ready__a_turn_has_not_ended__is_ended_or_waited_for(void **state)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct fixture *f = *state;
+	int other;
+
+	put_file(f, "log.0", "b\n");
+	put_file(f, "log.1", "a\n");
+	new_drain(f, STRLEN(HEAD "1\n"), 5);
+	open_drain(f);
+	print(f, "1");
+	other = openat(f->dir_fd, "log.0", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(fcntl(other, F_OFD_SETLK, &whole), 0);
+	add(f, "2");
+	service(f, 1);
+	assert_true(f->d.busy);
+	assert_false(f->d.locked);
+	assert_string_equal(texts(f, "log"), "1,");
+	assert_string_equal(texts(f, "log.0"), "b,");
+	close_fdp(&other);
+	service(f, 11);
+	assert_false(f->d.busy);
+	assert_string_equal(texts(f, "log"), "2,");
+	assert_null(texts(f, "log.0"));
+	assert_string_equal(texts(f, "log.1"), "1,");
+	assert_string_equal(texts(f, "log.2"), "b,");
+	assert_string_equal(texts(f, "log.3"), "a,");
+}
+
 /* No line is lost for it, and the dyno's log says why the file grows: once. */
 static void outlet_ready__name_is_taken_by_a_directory__grows_and_is_told(void **state)
 {
@@ -245,7 +276,8 @@ static void outlet_ready__name_is_taken_by_a_directory__grows_and_is_told(void *
 	print(f, "3");
 	f->d.turn_ms = 0; /* as if the time had come to try again */
 	print(f, "4");
-	assert_string_equal(texts(f, "log"), "1,2,3,4,");
+	assert_string_equal(texts(f, "log.0"), "1,");
+	assert_string_equal(texts(f, "log"), "2,3,4,");
 	assert_true(recv(f->feed[1], got, sizeof(got) - 1, MSG_DONTWAIT) > 0);
 	(void)str_fmt(said, sizeof(said),
 		      "Warning: the log %s cannot be turned over and grows: ", f->path);
@@ -254,7 +286,8 @@ static void outlet_ready__name_is_taken_by_a_directory__grows_and_is_told(void *
 	assert_int_equal(unlinkat(f->dir_fd, "log.1", AT_REMOVEDIR), 0);
 	f->d.turn_ms = 0;
 	print(f, "5");
-	assert_string_equal(texts(f, "log.1"), "1,2,3,4,");
+	assert_null(texts(f, "log.0"));
+	assert_string_equal(texts(f, "log.1"), "2,3,4,");
 	assert_string_equal(texts(f, "log"), "5,");
 }
 
@@ -346,6 +379,43 @@ static void outlet_ready__torn_end__next_record_begins_a_line(void **state)
 	put_file(f, "log", "half");
 	print(f, "2");
 	assert_string_equal(texts(f, "log"), "half,2,");
+}
+
+static void limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A limit on the file stands for a full disk (T44): lines are whole or lost, and what is lost is
+ * counted, also where the file could be turned over. */
+static void outlet_write__disk_is_full__counted_and_told_once_it_is_not(void **state)
+{
+	struct fixture *f = *state;
+
+	new_drain(f, 1 << 20, 3);
+	open_drain(f);
+	print(f, "1");
+	limit_files(STRLEN(HEAD "1\n") + 20);
+	add(f, "2");
+	add(f, "3");
+	service(f, 1);
+	assert_int_equal(f->d.lost.count, 2);
+	assert_true(f->d.torn);
+	add(f, "4");
+	service(f, f->d.retry_at_ms); /* not even the end of the torn line, and so the note too */
+	assert_int_equal(f->d.lost.count, 3);
+	limit_files(RLIM_INFINITY);
+	add(f, "5");
+	service(f, f->d.retry_at_ms);
+	assert_int_equal(drain_waiting(&f->d), 0);
+	assert_int_equal(f->d.lost.count, 0);
+	assert_non_null(strstr(texts(f, "log"), "1,2026-06-01T12:00:00.,"));
+	assert_non_null(strstr(texts(f, "log"), "Error L13: 3 messages lost since "));
+	assert_non_null(strstr(texts(f, "log"), ",5,"));
 }
 
 static void outlet_ready__another_has_the_lock__waits(void **state)
@@ -541,6 +611,7 @@ int main(void)
 		WITH_FILE(outlet_ready__file_is_there__counts_and_an_empty_one_takes_any_line),
 		WITH_FILE(outlet_ready__number_is_free__nothing_above_it_moves),
 		WITH_FILE(outlet_ready__mode_of_the_file__is_that_of_the_next),
+		WITH_FILE(outlet_ready__a_turn_has_not_ended__is_ended_or_waited_for),
 		WITH_FILE(outlet_ready__name_is_taken_by_a_directory__grows_and_is_told),
 		WITH_FILE(outlet_open__what_cannot_be_turned_over__is_refused),
 		WITH_FILE(
@@ -548,11 +619,13 @@ int main(void)
 		WITH_FILE(
 			outlet_ready__removed_with_its_directory__lost_and_counted_until_it_is_back),
 		WITH_FILE(outlet_ready__torn_end__next_record_begins_a_line),
+		WITH_FILE(outlet_write__disk_is_full__counted_and_told_once_it_is_not),
 		WITH_FILE(outlet_ready__another_has_the_lock__waits),
 		WITH_FILE(outlet_ready__descriptor_of_the_callers__is_left_alone),
 		WITH_FILE(outlet__several_helpers_at_one_file__each_line_once_whole_and_in_order),
 		WITH_FILE(outlet__stranger_renames_a_file_that_is_turned_over__each_line_once),
 	};
 
+	(void)signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests_name("outlet", tests, NULL, NULL);
 }
