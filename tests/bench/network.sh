@@ -10,7 +10,9 @@
 # The server is nginx with one process, which answers a short text, or sends a file of memory; the
 # clients are wrk with 32 connections that are kept, and a reader of 256 KiB at a time.  Every way is
 # measured once a round, so that what else the machine does falls on all; the ratios are those of a round
-# to its own loopback, and to its own pair of links.
+# to its own loopback, and to its own pair of links.  CPU is that of all who take part, client and server
+# included, for one request: its ratios, of the others to the way, are steady where others want the
+# processors too, and those of requests are not.
 #
 # Where a namespace translates addresses all of its packets are tracked.  So there are three hosts, each
 # a namespace: one without any table, one with that of Docker's kind, one with dyno's.  Clients are in
@@ -24,8 +26,9 @@ build=$(realpath "${1:-build}")
 }
 # The mount namespace is for pasta, which opens the device of tunnels as an ordinary user.
 [ "${NETWORK_BENCH_ALONE:-0}" = 1 ] ||
-	NETWORK_BENCH_ALONE=1 exec unshare --net --mount sh -c 'mount -t tmpfs none /dev/net &&
-		mknod -m 666 /dev/net/tun c 10 200 && ip link set lo up && exec "$@"' sh "$0" "$build"
+	NETWORK_BENCH_ALONE=1 exec unshare --net --mount --pid --fork --kill-child --mount-proc sh -c '
+		mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 &&
+		ip link set lo up && exec "$@"' sh "$0" "$build"
 
 rounds=${ROUNDS:-7} each=${SECONDS_EACH:-2} megabytes=${MEGABYTES:-1024}
 run=$(mktemp -d /dev/shm/dyno-bench.XXXXXX)
@@ -185,10 +188,20 @@ ways=("plain, loopback	plain 127.0.0.1 19999"
 	"from outside: nft DNAT	world 10.78.0.1 18000"
 	"from outside: dyno, published	world 10.77.0.1 18001")
 
-# requests PLACE ADDRESS PORT: per second, over kept connections
+# ticks: CPU time of all processes here, and of those they have waited for; see proc(5)
+ticks() {
+	{ cat /proc/[0-9]*/stat 2>/dev/null || :; } | # one that has ended is in its parent's
+		awk '{ sub(/.*\) /, ""); n += $12 + $13 + $14 + $15 } END { print n }'
+}
+
+# requests PLACE ADDRESS PORT: how many per second over kept connections, and microseconds of CPU for one
 requests() {
-	within "$1" wrk -t1 -c32 -d"${each}s" --timeout 10s "http://$2:$3/" |
-		awk '/^Requests\/sec/ { n = $2 } /Socket errors|Non-2xx/ { exit 1 } END { print n }'
+	local before text
+	before=$(ticks)
+	text=$(within "$1" wrk -t1 -c32 -d"${each}s" --timeout 10s "http://$2:$3/")
+	awk -v ticks=$(($(ticks) - before)) -v hz="$(getconf CLK_TCK)" '
+		/requests in/ { n = $1 } /^Requests\/sec/ { rate = $2 } /Socket errors|Non-2xx/ { exit 1 }
+		END { print rate, ticks * 1e6 / hz / n }' <<<"$text"
 }
 
 # bytes PLACE ADDRESS PORT: megabytes per second of one download
@@ -227,16 +240,27 @@ for ((round = 0; round < rounds; round++)); do
 	done
 done >"$run/figures"
 
-# middle COLUMN WAY [TO]: the median of a way's figures, or of their ratios to those of another
+# middle COLUMN WAY [TO]: the median of a way's figures, or of their ratios to those of another; CPU the
+# other way round, so that more is better
 middle() {
 	awk -v c="$1" -v way="$2" -v to="${3:-}" '
-		{ v[$1, $2] = $c; if ($2 == way) rounds[$1] }
-		END { for (r in rounds) print to == "" ? v[r, way] : v[r, way] / v[r, to] }' "$run/figures" |
+		{ v[$1, $2] = $c; rounds[$1] }
+		END {
+			for (r in rounds) {
+				a = v[r, way]; b = v[r, to]
+				print to == "" ? a : c == 4 ? b / a : a / b
+			}
+		}' "$run/figures" |
 		sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
-printf '%-34s %12s %9s %9s %9s %9s %9s\n' "medians of $rounds rounds" requests/s /loopback /links \
-	MB/s /loopback /links
+printf '%-32s' "medians of $rounds rounds"
+printf '%11s%10s%8s' requests/s /loopback /links "CPU us" /loopback /links MB/s /loopback /links
+echo
 for i in "${!ways[@]}"; do
-	printf '%-34s %12.0f %9.3f %9.3f %9.0f %9.3f %9.3f\n' "${ways[i]%	*}" "$(middle 3 "$i")" \
-		"$(middle 3 "$i" 0)" "$(middle 3 "$i" 1)" "$(middle 4 "$i")" "$(middle 4 "$i" 0)" "$(middle 4 "$i" 1)"
+	printf '%-32s' "${ways[i]%	*}"
+	for column in 3 4 5; do
+		printf '%11.*f%10.3f%8.3f' $((column == 4 ? 2 : 0)) "$(middle $column "$i")" \
+			"$(middle $column "$i" 0)" "$(middle $column "$i" 1)"
+	done
+	echo
 done
