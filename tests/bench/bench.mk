@@ -65,6 +65,12 @@ bench-network: ## requests and bytes per second by each way to a dyno, beside DN
 	+$(Q)$(submake) all
 	$(Q)tests/bench/network.sh $(O)
 
+.PHONY: bench-pasta
+bench-pasta: $(O)/bench/pairs ## time a start without root with a private network beside the host's
+	$(Q)tests/helpers/deps $(DEPS_BUILD) $(DEPS_SLUGS) passt
+	+$(Q)$(submake) all slugs
+	$(Q)tests/bench/pasta.sh $(O)
+
 .PHONY: bench-publish
 bench-publish: ## a million requests over 100 swaps, and a tenth of them over 100 restarts
 	$(Q)tests/helpers/deps $(DEPS_BUILD) wrk nodejs jq
