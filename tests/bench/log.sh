@@ -12,7 +12,7 @@
 #   the path alone   the monitor's loop, pipes and sink in a program of their own, without a dyno
 #   conmon           its k8s-file log.  The "runtime" that it is given only executes cat, after 50 ms in
 #                    which conmon sees that it has started; and its log is not synchronised to disk
-#   foreman          foreman start >LOG, of a hundredth of the lines, or a round would take minutes.
+#   foreman          foreman start >LOG, of 20,000 lines, or a round would take minutes.
 #                    They come after a second: an app that fills its pipe before foreman has said
 #                    that it has started stops both for ever
 #
@@ -111,7 +111,7 @@ row() { # TITLE NAME FILE LINES BYTES: reads $base, the us a line of cat|cat, an
 }
 
 compare() { # BYTES LINES
-	local few=$(($2 / 100)) base="" name file
+	local few=20000 base="" name file
 	yes "$(head -c $(($1 - 1)) /dev/zero | tr '\0' x)" | head -n "$2" >"$app/lines" || :
 	head -n "$few" "$app/lines" >"$app/few"
 	for name in cats dyno start path conmon foreman; do
@@ -131,6 +131,26 @@ compare() { # BYTES LINES
 	row 'the path alone' path lines "$2" "$1"
 	row conmon conmon lines "$2" "$1"
 	row foreman foreman few "$few" "$1"
+}
+
+counted() { # NAME FILE...: the lines of each are all there; conmon tells parts of lines from ends
+	local n
+	n=$(cat "${@:2}" | grep -c ' F x\|\]: x')
+	[ "$n" -eq "$lines" ] || {
+		echo "log.sh: $1 has written $n of $lines lines" >&2
+		exit 1
+	}
+}
+
+complete() { # once more, where nothing is given up for its age
+	"$0" start lines
+	counted start "$work/start.log"
+	"$0" conmon lines
+	counted conmon "$work/conmon.log"
+	"$dyno" run --detach -q --network none --log-keep 64G --name whole.1 "$app" -- cat lines >/dev/null
+	"$dyno" wait -q whole.1 >/dev/null
+	counted dyno "$work/data/logs/app/whole.1.log"
+	"$dyno" rm -q whole.1
 }
 
 # ---- a supervisor alone --------------------------------------------------------------------------
@@ -177,6 +197,7 @@ alone() { # TITLE FUNCTION
 stat -f -c 'on %T' "$work"
 compare 1000 $((lines * 62 / 1000))
 compare 62 "$lines"
+complete
 printf '\n%-16s %12s %10s %10s\n' 'supervisor alone' 'ms/M lines' 'peak KiB' 'flooded'
 alone dyno of_dyno
 alone conmon of_conmon
