@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
+#include "base/util.h"
 #include "kernel/listen.h"
 #include "kernel/slot.h"
 
@@ -206,14 +207,14 @@ static int err_privileged(uint16_t port, struct dyno_err *err)
  * First port that needs no privilege.  The launcher may well be root and able to bind any: that
  * says nothing about the dyno, which has no capability over its network namespace.
  */
-static uint32_t first_unprivileged(bool shared)
+static uint32_t first_unprivileged(const struct port_want *want)
 {
 	char text[16] = "";
 	uint32_t first;
 	ssize_t n;
 
 	/* A new network namespace starts with the default. */
-	if (!shared)
+	if (!want->shared)
 		return IPPORT_RESERVED;
 
 	_cleanup_close_ int fd =
@@ -222,7 +223,9 @@ static uint32_t first_unprivileged(bool shared)
 	n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
 	text[strcspn(text, "\n")] = '\0';
-	return num_parse_u32(text, UINT16_MAX + 1U, &first) == 0 ? first : IPPORT_RESERVED;
+	if (num_parse_u32(text, UINT16_MAX + 1U, &first) != 0)
+		return IPPORT_RESERVED;
+	return want->distinct ? MAX_OF(first, (uint32_t)IPPORT_RESERVED) : first;
 }
 
 static int reserve_fixed(int fd, uint16_t port, struct dyno_err *err)
@@ -307,7 +310,7 @@ int port_reserve(int run_dir_fd, const struct port_want *want, int *ret_lock_fd,
 		return err_set(err, ERR_PORT, EINVAL, "choose one of %u ports from %u on",
 			       want->count, want->first);
 
-	if (want->fixed != 0 && want->fixed < first_unprivileged(want->shared))
+	if (want->fixed != 0 && want->fixed < first_unprivileged(want))
 		return err_privileged(want->fixed, err);
 
 	if (!want->shared && (want->fixed || !want->distinct)) {

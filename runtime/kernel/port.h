@@ -20,7 +20,7 @@
  * @shared: the dyno lives in the network namespace of the caller: lock the port against other
  *          dynos and bind it once; false: its namespace is its own and no port can be taken there
  * @distinct: of one that is not shared: while there are ports left it is no other dyno's all the same,
- *          so that a port alone tells dynos apart
+ *          so that a port alone tells dynos apart; of one that is shared: it is bound in both namespaces
  */
 struct port_want {
 	uint16_t fixed;

@@ -333,6 +333,13 @@ time.sleep(1000)'
 	refused port.unavailable 125
 	run -0 dyno stop shop/web.1
 	no_pasta
+
+	# the host lets everybody bind it; the dyno's own network does not
+	inside sysctl -qw net.ipv4.ip_unprivileged_port_start=80
+	run --separate-stderr dyno run -q --network private --port 81 "$dir" -- true
+	inside sysctl -qw net.ipv4.ip_unprivileged_port_start=1024
+	refused port.unavailable 125
+	grep -qF 'bind port 81: permission denied' <<<"$stderr"
 }
 
 @test "health, a published port, figures and names work behind pasta" {
