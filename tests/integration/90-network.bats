@@ -333,9 +333,8 @@ namespaces() { readlink /proc/[0-9]*/ns/net 2>/dev/null | sort -u | wc -l; }
 # back_to N: there are so many namespaces again
 back_to() { [ "$(namespaces)" -le "$1" ]; }
 
-@test "T41 60 started by four at once: every address is one dyno's, and SIGKILL of all monitors leaves nothing" {
-	local n=15 k before dir starts=()
-	[ "${DYNO_LONG:-0}" != 1 ] || n=50
+@test "T41 200 started by four at once: every address is one dyno's, and SIGKILL of all monitors leaves nothing" {
+	local n=50 k before dir starts=()
 	dir=$(app -t 'worker: sleep 1000' herd)
 	before=$(namespaces)
 	for k in 1 2 3 4; do
