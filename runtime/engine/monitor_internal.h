@@ -3,9 +3,10 @@
  * monitor_internal.h - one monitor, shared by its files: monitor.c (the loop, and what the table's
  * decisions do), monitor_slot.c (one generation), monitor_caller.c (who holds it), monitor_look.c
  * (who listens), monitor_mem.c (memory), monitor_metrics.c and monitor_stats.c (what it uses),
- * monitor_tell.c (lines, events, the state file, records), monitor_ctl.c (requests from outside),
- * monitor_exec.c (processes that join the dyno), monitor_hold.c (its files after its end),
- * monitor_publish.c (ports of the host) and monitor_attach.c (who looks on and types).
+ * monitor_tell.c (lines, events, records), monitor_facts.c (the state file, and what is asked),
+ * monitor_ctl.c (requests from outside), monitor_exec.c (processes that join the dyno),
+ * monitor_hold.c (its files after its end), monitor_publish.c (ports of the host) and
+ * monitor_attach.c (who looks on and types).
  */
 #ifndef DYNO_MONITOR_INTERNAL_H
 #define DYNO_MONITOR_INTERNAL_H
@@ -338,6 +339,9 @@ void mem_inspect(const struct slot *slot, struct sbuf *b);
 
 /* ---- monitor_tell.c ---- */
 
+/** tell_port() - the member "port". @port: 0: none */
+void tell_port(struct sbuf *b, uint16_t port);
+
 /** tell_log() - a line of the log alone. @text: without newline */
 void tell_log(struct monitor *m, const char *text);
 
@@ -368,6 +372,8 @@ void tell_over(struct monitor *m);
 
 /** tell_detail() - of the end of a generation, more than its reason says; NULL: nothing. */
 const char *tell_detail(const struct slot *slot);
+
+/* ---- monitor_facts.c ---- */
 
 /** tell_facts() - what is known now. @ret: strings live as long as the monitor */
 void tell_facts(struct monitor *m, struct dyno_facts *ret);
