@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # log.sh [BUILD] - the way of an app's output into its log file.
 #
-#   ROUNDS, LINES    rounds (9), and lines of 62 bytes in each (2000000)
+#   ROUNDS, LINES    rounds (9), and lines of 62 bytes in each (4000000)
 #
 # The same lines, of 62 bytes and of 1,000, go to the same file system in paired rounds by
 #
@@ -18,7 +18,7 @@
 #
 # Each is timed with the lines and with none; the difference is what the lines cost, and what is
 # compared, the fastest tenth of either.  Then each supervisor alone: its CPU a million lines, and
-# its peak memory, of an app that prints nothing and of one that prints 10 million lines.
+# its peak memory, of an app that prints nothing and of one that prints five times LINES.
 set -euo pipefail
 
 # ---- one command, of a file of lines ------------------------------------------------------------
@@ -62,7 +62,7 @@ fi
 
 cd "$(dirname "$0")/../.."
 build=$(realpath "${1:-build}")
-rounds=${ROUNDS:-9} lines=${LINES:-2000000}
+rounds=${ROUNDS:-9} lines=${LINES:-4000000}
 work=$(mktemp -d "${TMPDIR:-/tmp}/dyno-bench-log.XXXXXX")
 run=$(mktemp -d /dev/shm/dyno-bench-log.XXXXXX)
 app=$work/app dyno=$build/dyno logpath=$build/bench/logpath
