@@ -342,12 +342,20 @@ static void undo_clone(struct launch *l)
 	close_fdp(&l->pidfd);
 }
 
-/* A child that has ended has said why by the channel, which is nearer to the cause. */
-static bool child_is_gone(const struct launch *l)
+/*
+ * A child that has ended has said why by the channel, which is nearer to the cause.  One that is on
+ * its way has no namespaces any more (-ESRCH) before it lets go of the channel.
+ * Source: kernel/exit.c, exit_task_namespaces() before exit_task_work()
+ */
+static bool child_is_gone(const struct launch *l, int failure)
 {
 	struct pollfd p = {.fd = l->channel_fd};
+	int r;
 
-	return poll(&p, 1, 0) > 0 && p.revents & POLLHUP;
+	do
+		r = poll(&p, 1, failure == -ESRCH ? LAUNCH_TIMEOUT_MS : 0);
+	while (r < 0 && errno == EINTR);
+	return r > 0 && p.revents & POLLHUP;
 }
 
 /*
@@ -396,7 +404,7 @@ static int step_network(struct launch *l, struct dyno_err *err)
 	if (!l->network)
 		return 0;
 	r = connect_network(l, err);
-	if (r < 0 && !child_is_gone(l))
+	if (r < 0 && !child_is_gone(l, r))
 		return r;
 	*err = (struct dyno_err){0};
 	(void)send(l->channel_fd, &msg, sizeof(msg), MSG_NOSIGNAL); /* gone: the channel tells */
