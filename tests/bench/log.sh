@@ -7,7 +7,9 @@
 # The same lines, of 62 bytes and of 1,000, go to the same file system in paired rounds by
 #
 #   cat|cat          cat FILE | cat >LOG: copies, and neither lines nor times
-#   dyno             a detached dyno's log, from `dyno run --detach` to the end of `dyno wait`
+#   dyno             a detached dyno's log, from `dyno run --detach` to the end of `dyno wait`.  It is
+#                    bounded: to take old lines away is part of it, where the other files grow, and
+#                    are taken away before the next run, which a fastest tenth does not show
 #   dyno start       the foreground, `dyno start >LOG`
 #   the path alone   the monitor's loop, pipes and sink in a program of their own, without a dyno
 #   conmon           its k8s-file log.  The "runtime" that it is given only executes cat, after 50 ms in
