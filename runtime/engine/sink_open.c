@@ -114,14 +114,16 @@ static int turn_over(struct sink *sink)
 	int r;
 
 	(void)str_fmt(older, sizeof(older), "%s.1", sink->name);
-	if (renameat(sink->dir_fd, sink->name, sink->dir_fd, older) < 0 && errno != ENOENT) {
+	/* A file that takes the name of another is written out there and then, and all wait for it.
+	 * Source: ext4(5), auto_da_alloc */
+	if (unlinkat(sink->dir_fd, older, 0) < 0 && errno != ENOENT) {
 		/* What bears the name is no file.  The log must not grow for that. */
 		r = path_remove_tree(sink->dir_fd, older);
 		if (r < 0)
 			return r;
-		if (renameat(sink->dir_fd, sink->name, sink->dir_fd, older) < 0)
-			return -errno;
 	}
+	if (renameat(sink->dir_fd, sink->name, sink->dir_fd, older) < 0 && errno != ENOENT)
+		return -errno;
 	close_fdp(&sink->fd);
 	return 0;
 }
