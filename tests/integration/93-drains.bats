@@ -141,6 +141,60 @@ accounted() {
 	wait_for 30 grep -qE '^<190> d\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12} app job\.1 ' "$dir/udp"
 }
 
+# journald: the host's own program, with directories of its own in place of the host's: its socket is
+# $BASE/journal/socket, and `journal` tells what it has
+journald() {
+	(exec 3>&- && exec unshare --mount --propagation private bash -c '
+		mount -t tmpfs none /run && mkdir -p /run/systemd/journal /run/log/journal /run/systemd/journald.conf.d &&
+			mount --bind "$1/journal" /run/systemd/journal && mount --bind "$1/log" /run/log/journal || exit
+		printf "[Journal]\n%s\n" Storage=volatile RateLimitIntervalSec=0 ReadKMsg=no Audit=no \
+			ForwardToWall=no >/run/systemd/journald.conf.d/test.conf
+		exec /lib/systemd/systemd-journald' bash "$BASE" </dev/null >"$BATS_TEST_TMPDIR/journald" 2>&1) &
+	servers+=("$!")
+	wait_for 20 answers
+}
+answers() { python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).connect(sys.argv[1])' "$BASE/journal/socket"; }
+journal() { journalctl -D "$BASE/log" -o json --all --no-pager DYNO_APP=shop 2>/dev/null; }
+journal_has() { journal | grep -qF "\"MESSAGE\":\"$1"; }
+
+@test "C10.1 C10.8: journald gets every line in order, any bytes, and recovers: what did not fit while it was gone is counted (L10)" {
+	only_root
+	need "systemd-journald" test -x /lib/systemd/systemd-journald -a -s /etc/machine-id
+	mkdir "$BASE/journal" "$BASE/log"
+	journald
+	put "$BASE/apps/shop/talk" 755 <<-'TALK'
+		#!/bin/bash
+		seq 500
+		printf 'a\rMESSAGE=b\r\nDYNO_SOURCE=heroku\n\xff\xfe\n\nall of it\n'
+		until [ -e /tmp/go ]; do sleep 0.05; done
+		seq 501 6000
+		exec sleep 4711
+	TALK
+	start_app ./talk --log "journald:$BASE/journal/socket"
+	wait_for 60 journal_has 'all of it'
+	journal >"$BATS_TEST_TMPDIR/json"
+	diff <(jq -r 'select(.DYNO_SOURCE == "app" and (.MESSAGE | type == "string" and test("^[0-9]+$"))) | .MESSAGE' "$BATS_TEST_TMPDIR/json") <(seq 500)
+	jq -es 'map(select(.MESSAGE == "1")) | [.[] | [.PRIORITY, .SYSLOG_IDENTIFIER, .DYNO_NAME, .SYSLOG_FACILITY]] ==
+		[["6", "shop/job.1", "job.1", "23"]]' "$BATS_TEST_TMPDIR/json" >/dev/null
+	jq -es 'map(select(.DYNO_SOURCE == "heroku") | .PRIORITY) | unique == ["5"]' "$BATS_TEST_TMPDIR/json" >/dev/null
+	# fields cannot be forged, and bytes are kept
+	jq -es 'map(select(.MESSAGE == "DYNO_SOURCE=heroku" and .DYNO_SOURCE == "app")) | length == 1' "$BATS_TEST_TMPDIR/json" >/dev/null
+	jq -es 'map(select(.MESSAGE == [255, 254])) | length == 1' "$BATS_TEST_TMPDIR/json" >/dev/null
+	# without it
+	kill "${servers[-1]}"
+	wait "${servers[-1]}" || :
+	dyno exec -a shop job.1 -- touch /tmp/go
+	wait_for 30 has 'app[job.1]: 6000'
+	wait_for 30 has 'heroku[job.1]: Error L10 (output buffer overflow): '
+	journald
+	wait_for 60 journal_has 6000
+	dyno stop -q --now job.1
+	wait_for 30 journal_has 'State changed from up to'
+	journal | jq -r 'select(.MESSAGE | type == "string") | "\(.DYNO_SOURCE)[\(.DYNO_NAME)]: \(.MESSAGE)"' >"$BATS_TEST_TMPDIR/lines"
+	python3 "$TOP/tests/helpers/logcheck.py" lost "$BATS_TEST_TMPDIR/lines" 6000
+	rm -r "$BASE/journal" "$BASE/log"
+}
+
 @test "C10.8: a drain whose certificate is bad is named in the dyno's log (L14), and gets nothing" {
 	only_root
 	serve drain https tls
