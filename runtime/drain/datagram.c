@@ -4,12 +4,13 @@
  * says that one has come; what the socket refuses is counted.
  */
 #include <errno.h>
-#include <netdb.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "drain/drain.h"
@@ -29,25 +30,24 @@ static int open_journald(const char *path)
 	return take_fd(&fd);
 }
 
-/* The name is looked up at each try; an address takes no look. */
-static int open_udp(const struct logurl *url)
+/* Over UDP the name is looked up anew after each failure.
+ * Return: 0: open, or a look has begun; -errno. */
+static int open_socket(struct drain *d)
 {
-	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-	struct addrinfo *list = NULL;
-	char port[8];
-	int fd = -EHOSTUNREACH;
+	if (d->url.kind == LOGURL_UDP)
+		return d->easy ? 0 : drain_connect(d);
+	d->fd = open_journald(d->url.path);
+	return d->fd < 0 ? d->fd : 0;
+}
 
-	(void)str_fmt(port, sizeof(port), "%u", (unsigned int)url->port);
-	if (getaddrinfo(url->host, port, &hints, &list) != 0)
-		return -EHOSTUNREACH;
-	for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next) {
-		fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			    a->ai_protocol);
-		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0)
-			close_fdp(&fd);
-	}
-	freeaddrinfo(list);
-	return fd < 0 ? -EHOSTUNREACH : fd;
+static void datagram_done(struct drain *d, CURLcode code)
+{
+	const int fd = code == CURLE_OK ? drain_socket(d) : -1;
+
+	d->fd = fd < 0 ? -EBADF : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	drain_disconnect(d);
+	if (d->fd < 0)
+		drain_failed(d, clock_ms());
 }
 
 static void format(struct drain *d, const struct logline *line)
@@ -59,14 +59,16 @@ static void format(struct drain *d, const struct logline *line)
 		logframe_journal(&d->out, line, d->shared->app);
 }
 
-/* Return: 0: sent; -EAGAIN: no room; -ECONNRESET: the socket is of no use; else it is lost. */
+/* Return: 0: sent; -EAGAIN: no room; -ECONNRESET: try again later, by another socket; else it is
+ * lost. */
 static int send_one(struct drain *d)
 {
 	if (sbuf_ok(&d->out) < 0)
 		return -ENOMEM;
 	if (send(d->fd, d->out.data, d->out.len, MSG_NOSIGNAL) >= 0)
 		return 0;
-	if (errno == EAGAIN || errno == ENOBUFS)
+	/* ENOBUFS tells nothing of room that could be awaited. */
+	if (errno == EAGAIN)
 		return -EAGAIN;
 	if (errno == EMSGSIZE)
 		return -EMSGSIZE;
@@ -83,12 +85,10 @@ static void datagram_service(struct drain *d, uint64_t now_ms)
 	d->busy = false;
 	if (!drain_may_try(d, now_ms))
 		return;
-	if (d->fd < 0)
-		d->fd = d->url.kind == LOGURL_UDP ? open_udp(&d->url) : open_journald(d->url.path);
-	if (d->fd < 0) {
+	if (d->fd < 0 && open_socket(d) < 0)
 		drain_failed(d, now_ms);
+	if (d->fd < 0)
 		return;
-	}
 	while (drain_next(d, &line)) {
 		int r;
 
@@ -118,7 +118,9 @@ static void datagram_service(struct drain *d, uint64_t now_ms)
 
 static void datagram_close(struct drain *d)
 {
+	drain_disconnect(d);
 	close_fdp(&d->fd);
 }
 
-const struct drain_kind drain_datagram = {.service = datagram_service, .close = datagram_close};
+const struct drain_kind drain_datagram = {
+	.service = datagram_service, .done = datagram_done, .close = datagram_close};

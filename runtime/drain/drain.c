@@ -2,12 +2,16 @@
 /* drain.c - what the kinds of drains have in common: what is next, what was lost, when to try. */
 #include "drain/drain.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/timetext.h"
 #include "model/lines.h"
+
+/* "https://[" host "]:" port */
+#define URL_BYTES 512U
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
@@ -281,6 +285,53 @@ CURL *drain_curl(struct drain *d)
 	if (d->url.ca)
 		(void)curl_easy_setopt(easy, CURLOPT_CAINFO, d->url.ca);
 	return easy;
+}
+
+/* Of UDP: an address is found and bound to the socket as for a stream, and nothing is sent. */
+static curl_socket_t datagram_socket(void *data, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	(void)data;
+	(void)purpose;
+	return socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+int drain_connect(struct drain *d)
+{
+	const bool v6 = strchr(d->url.host, ':');
+	char url[URL_BYTES];
+
+	(void)str_fmt(url, sizeof(url), "%s://%s%s%s:%u",
+		      d->url.kind == LOGURL_TLS ? "https" : "http", v6 ? "[" : "", d->url.host,
+		      v6 ? "]" : "", (unsigned int)d->url.port);
+	d->easy = drain_curl(d);
+	if (!d->easy || curl_easy_setopt(d->easy, CURLOPT_URL, url) != CURLE_OK ||
+	    curl_easy_setopt(d->easy, CURLOPT_CONNECT_ONLY, 1L) != CURLE_OK ||
+	    curl_easy_setopt(d->easy, CURLOPT_TIMEOUT_MS, DRAIN_REQUEST_MS) != CURLE_OK ||
+	    (d->url.kind == LOGURL_UDP &&
+	     curl_easy_setopt(d->easy, CURLOPT_OPENSOCKETFUNCTION, datagram_socket) != CURLE_OK) ||
+	    curl_multi_add_handle(d->shared->multi, d->easy) != CURLM_OK) {
+		drain_disconnect(d);
+		return -ENOMEM;
+	}
+	d->added = true;
+	return 0;
+}
+
+void drain_disconnect(struct drain *d)
+{
+	if (d->added)
+		(void)curl_multi_remove_handle(d->shared->multi, d->easy); /* it is in there */
+	curl_easy_cleanup(d->easy);
+	d->easy = NULL;
+	d->added = false;
+}
+
+int drain_socket(const struct drain *d)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+
+	(void)curl_easy_getinfo(d->easy, CURLINFO_ACTIVESOCKET, &fd); /* bad where there is none */
+	return fd == CURL_SOCKET_BAD ? -1 : fd;
 }
 
 bool drain_is_certificate(CURLcode code)

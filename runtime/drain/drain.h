@@ -225,6 +225,19 @@ void drain_tell(struct drain *d, uint64_t now_ms);
 /** drain_curl() - a handle with what all kinds need of it. Return: NULL: no memory. */
 CURL *drain_curl(struct drain *d);
 
+/**
+ * drain_connect() - begin to look the host up and to connect to it, by @d->easy; the kind's done()
+ * hears of the end.  Nobody waits for a name server.
+ * Return: 0; -ENOMEM: nothing has begun.
+ */
+int drain_connect(struct drain *d);
+
+/** drain_disconnect() - give @d->easy back, whatever it was at; its socket goes with it. */
+void drain_disconnect(struct drain *d);
+
+/** drain_socket() - that of @d->easy. Return: it, borrowed; -1: there is none. */
+int drain_socket(const struct drain *d);
+
 /** drain_is_certificate() - whether libcurl has failed over the server's certificate. */
 bool drain_is_certificate(CURLcode code);
 

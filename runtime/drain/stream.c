@@ -18,16 +18,11 @@
 #define SEND_BYTES (16U * 1024U)
 /* A connection that has held so long is no failure when it ends. Source: own choice */
 #define GOOD_MS 5000U
-/* "https://[" host "]:" port */
-#define URL_BYTES 512U
 
 static void disconnect(struct drain *d)
 {
-	if (d->added)
-		(void)curl_multi_remove_handle(d->shared->multi, d->easy); /* it is in there */
-	curl_easy_cleanup(d->easy);
-	d->easy = NULL;
-	d->added = d->connected = false;
+	drain_disconnect(d);
+	d->connected = false;
 	d->poll_fd = -1;
 }
 
@@ -60,24 +55,6 @@ static void lose_connection(struct drain *d, uint64_t now_ms)
 	if (d->out.len > 0)
 		forget_sent(d);
 	drain_failed(d, now_ms);
-}
-
-static void connect_to(struct drain *d, uint64_t now_ms)
-{
-	const bool tls = d->url.kind == LOGURL_TLS, v6 = strchr(d->url.host, ':');
-	char url[URL_BYTES];
-
-	(void)str_fmt(url, sizeof(url), "%s://%s%s%s:%u", tls ? "https" : "http", v6 ? "[" : "",
-		      d->url.host, v6 ? "]" : "", (unsigned int)d->url.port);
-	d->easy = drain_curl(d);
-	if (!d->easy || curl_easy_setopt(d->easy, CURLOPT_URL, url) != CURLE_OK ||
-	    curl_easy_setopt(d->easy, CURLOPT_CONNECT_ONLY, 1L) != CURLE_OK ||
-	    curl_easy_setopt(d->easy, CURLOPT_TIMEOUT_MS, DRAIN_REQUEST_MS) != CURLE_OK ||
-	    curl_multi_add_handle(d->shared->multi, d->easy) != CURLM_OK) {
-		lose_connection(d, now_ms);
-		return;
-	}
-	d->added = true;
 }
 
 static void stream_done(struct drain *d, CURLcode code)
@@ -146,10 +123,7 @@ static CURLcode send_all(struct drain *d)
 
 static void wait_for(struct drain *d, bool room)
 {
-	curl_socket_t fd = CURL_SOCKET_BAD;
-
-	(void)curl_easy_getinfo(d->easy, CURLINFO_ACTIVESOCKET, &fd); /* bad where there is none */
-	d->poll_fd = fd == CURL_SOCKET_BAD ? -1 : fd;
+	d->poll_fd = drain_socket(d);
 	d->poll_events = (short)(CURL_WAIT_POLLIN | (room ? CURL_WAIT_POLLOUT : 0));
 }
 
@@ -160,8 +134,8 @@ static void stream_service(struct drain *d, uint64_t now_ms)
 	d->wake_ms = UINT64_MAX;
 	d->poll_fd = -1;
 	d->busy = d->out_from < d->out.len;
-	if (!d->easy && drain_may_try(d, now_ms))
-		connect_to(d, now_ms);
+	if (!d->easy && drain_may_try(d, now_ms) && drain_connect(d) < 0)
+		lose_connection(d, now_ms);
 	if (!d->connected)
 		return;
 	code = is_closed(d) ? CURLE_SEND_ERROR : send_all(d);

@@ -141,6 +141,26 @@ accounted() {
 	wait_for 30 grep -qE '^<190> d\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12} app job\.1 ' "$dir/udp"
 }
 
+@test "C10.8: a name server that does not answer holds up no other drain" {
+	only_root
+	serve drain tcp
+	# It hears all and says nothing, and is waited for longer than anybody here waits.
+	python3 -c '
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.53", 53))
+time.sleep(1000)' 3>&- &
+	servers+=("$!")
+	printf 'nameserver 127.0.0.53\noptions timeout:30 attempts:5\n' >"$BATS_TEST_TMPDIR/resolv.conf"
+	cat >"$BATS_TEST_TMPDIR/start" <<-'SH'
+		mount --bind "$1" "$(realpath /etc/resolv.conf)" && shift && exec "$@"
+	SH
+	run -0 unshare --mount --propagation private sh "$BATS_TEST_TMPDIR/start" "$BATS_TEST_TMPDIR/resolv.conf" \
+		"$DYNO" start --detach -q --network none --log syslog+udp://nowhere.example \
+		--log "syslog+tcp://127.0.0.1:$port" "$(app -t 'job: echo first; sleep 1; echo second; exec sleep 1000' shop)"
+	wait_for 20 got_line drain second
+}
+
 # journald: the host's own program, with directories of its own in place of the host's: its socket is
 # $BASE/journal/socket, and `journal` tells what it has
 journald() {
