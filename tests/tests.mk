@@ -8,7 +8,7 @@ DEPS_BUILD := build-essential pkg-config scdoc libarchive-dev libisal-dev nettle
 	libseccomp-dev libcap-dev libjansson-dev libcurl4-openssl-dev
 DEPS_SLUGS := python3 $(SLUG_PYTHON) libpq5 nodejs
 DEPS_TEST  := libcmocka-dev bats jq curl openssl procps util-linux iproute2 nftables passt redis-tools strace uidmap \
-	rsyslog rsyslog-gnutls systemd \
+	rsyslog rsyslog-gnutls systemd postgresql-15 nginx-light \
 	e2fsprogs xfsprogs btrfs-progs squashfs-tools erofs-utils fuse2fs
 DEPS_FUZZ  := clang llvm libclang-rt-14-dev
 DEPS_LINT  := clang-format clang-tidy cppcheck shellcheck
