@@ -18,6 +18,7 @@
 #include "engine/network.h"
 #include "kernel/loopdev.h"
 #include "kernel/nft.h"
+#include "kernel/pasta.h"
 #include "kernel/probe.h"
 #include "kernel/projquota.h"
 #include "rootfs/image.h"
@@ -119,6 +120,21 @@ static void tell_dropping(const struct nft_chain *c, int n, struct probe_result 
 		      c->forward ? " oifname \"dyno-*\" accept" : "");
 }
 
+/* What it takes has rows of its own, pasta and tun. */
+static void probe_user_network(struct probe_result *ret)
+{
+	struct dyno_err err = {0};
+
+	if (pasta_usable(&err) == 0) {
+		ret->verdict = DYNO_OK;
+		(void)str_fmt(ret->fact, sizeof(ret->fact), "by pasta, where it is asked for");
+		return;
+	}
+	ret->verdict = DYNO_FALLBACK;
+	(void)str_fmt(ret->fact, sizeof(ret->fact), "%s: host or none only", err.msg);
+	(void)str_fmt(ret->fix, sizeof(ret->fix), "%s", err.hint);
+}
+
 /* What --network private needs. */
 static void probe_network(struct probe_result *ret)
 {
@@ -130,7 +146,7 @@ static void probe_network(struct probe_result *ret)
 
 	*ret = (struct probe_result){.verdict = DYNO_WARN};
 	if (geteuid() != 0) {
-		(void)str_fmt(ret->fact, sizeof(ret->fact), "not root: host or none only");
+		probe_user_network(ret);
 		return;
 	}
 	if (program < 0) {

@@ -267,11 +267,18 @@ time.sleep(1000)'
 	begin --app shop --network private "$(web_app)" web
 	up
 	run -0 dyno inspect --json shop/web.1
+	[ "$(verdicts)" = 'fallback fallback' ] || fail "doctor: $(verdicts)"
 	inside mknod -m 666 /dev/net/tun c 10 200
 	jq -e '.network == "host" and (.no_network | contains("/dev/net/tun"))' <<<"$output" >/dev/null
 	kill -TERM "$pid"
 	finish 143
-	[ "$(dyno doctor --json | jq -r '.probes[] | select(.name == "tun").verdict')" = ok ]
+	[ "$(verdicts)" = 'ok ok' ] || fail "doctor: $(verdicts)"
+}
+
+# what doctor says of the device, and of the network that it takes it for
+verdicts() {
+	dyno doctor --json |
+		jq -r '[.probes[] | select(.name == "tun" or .name == "private-network").verdict] | join(" ")'
 }
 
 @test "a pasta that fails says why" {
