@@ -312,6 +312,7 @@ static int prepare(struct monitor *m, struct dyno_err *err)
 	int r;
 
 	loop_init(&m->loop);
+	publish_init(m);
 	r = app_check_limits(m->app, m->plan->supervised, err);
 	if (r == 0)
 		r = app_find_network(m->app, err);

@@ -409,6 +409,9 @@ int control(void *data, struct ctl_call *call, struct ctl_answer *answer, struct
 
 /* ---- monitor_publish.c ---- */
 
+/** publish_init() - reaches nobody; publish_end() may follow. */
+void publish_init(struct monitor *m);
+
 /** publish_prepare() - reach the forwarder of each port. Errors: those of publish_open(). */
 int publish_prepare(struct monitor *m, struct dyno_err *err);
 

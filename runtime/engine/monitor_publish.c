@@ -336,12 +336,16 @@ static int list_ports(struct monitor *m, struct dyno_err *err)
 	return m->published ? 0 : err_set(err, ERR_MEMORY, ENOMEM, "keep the published ports");
 }
 
+void publish_init(struct monitor *m)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(m->publish); i++)
+		m->publish[i] = (struct monitor_publish){.m = m, .fd = -EBADF};
+}
+
 int publish_prepare(struct monitor *m, struct dyno_err *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(m->publish); i++)
-		m->publish[i] = (struct monitor_publish){.m = m, .fd = -EBADF};
 	if (m->app->n_publish == 0)
 		return 0;
 	m->publish_timer = loop_timer_add(&m->loop, on_again, m);
