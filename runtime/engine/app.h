@@ -121,8 +121,8 @@ int app_check_limits(struct app *app, bool kept, struct dyno_err *err);
  * app_find_network() - the network that the dyno has: a private one that was not asked for by name
  * falls back to the host's where it cannot be had, with a warning or, with --require-network, not.
  * Without root one that was asked for does too.
- * Errors: ERR_USAGE: an egress of the host's network; those of network_host(), network_user_check()
- * and pasta_usable(); ERR_MEMORY.
+ * Errors: ERR_USAGE: an egress of the host's network, or --require-network of another than a private
+ * one; those of network_host(), network_user_check() and pasta_usable(); ERR_MEMORY.
  */
 int app_find_network(struct app *app, struct dyno_err *err);
 

@@ -73,6 +73,15 @@ static int fall_back(struct app *app, const struct dyno_err *why, struct dyno_er
 	return app->no_network ? 0 : err_set(err, ERR_MEMORY, ENOMEM, "keep a warning");
 }
 
+/* The environment may name the one and the caller the other: neither is to be guessed away. */
+static int err_not_private(const struct app *app, struct dyno_err *err)
+{
+	err_set(err, ERR_USAGE, 0, "require a private network of a dyno that is to have %s",
+		app->network == DYNO_NET_HOST ? "the host's" : "none");
+	err_hint(err, "leave out --require-network, or have --network private");
+	return -EINVAL;
+}
+
 int app_find_network(struct app *app, struct dyno_err *err)
 {
 	const struct dyno_run_opts *o = app->opts;
@@ -88,7 +97,7 @@ int app_find_network(struct app *app, struct dyno_err *err)
 		return -EINVAL;
 	}
 	if (!app_is_private(app))
-		return 0;
+		return o->require_network ? err_not_private(app, err) : 0;
 	r = find_private(app, &why);
 	if (r == 0)
 		return 0;

@@ -705,17 +705,22 @@ spec() { put "$BASE/spec.json" <<<"$1"; }
 		'--restart sometimes SLUG' '--exit-0 maybe SLUG' '--restart-order no SLUG' '--cycle x SLUG' \
 		'--backoff x SLUG' '--stop-signal NO SLUG' '--stop-scope some SLUG' \
 		'--health-threshold 0 SLUG' '--ready-fd 99 SLUG' '--events-fd 98 SLUG' '--ready-fd 0 SLUG' \
-		'--name x SLUG web=2' '--network host --port 5000 SLUG web=2'; do
+		'--name x SLUG web=2' '--network host --port 5000 SLUG web=2' \
+		'--network host --egress host SLUG' \
+		'--network host --require-network SLUG' '--network none --require-network SLUG'; do
 		# shellcheck disable=SC2086 # several words
 		run -125 --separate-stderr dyno start ${words//SLUG/$dir}
 		refused usage 125
 	done
 	for words in '--wait SLUG true' '--detach --timing SLUG true' '--ready-fd 1 SLUG true' \
-		'--pidfd-socket x SLUG true' '-d -v SLUG true'; do
+		'--pidfd-socket x SLUG true' '-d -v SLUG true' '--network host --require-network SLUG true' \
+		'--network none --require-network SLUG true'; do
 		# shellcheck disable=SC2086 # several words
 		run -125 --separate-stderr dyno run ${words//SLUG/$dir}
 		refused usage 125
 	done
+	run -125 --separate-stderr env DYNO_CFG_NETWORK=host "${user[@]}" "$DYNO" run --require-network "$dir" true
+	refused usage 125
 	run -125 --separate-stderr dyno start --ready-fd 7 "$dir" 7</dev/null
 	refused usage 125
 	wait_for 10 no_monitors
