@@ -19,6 +19,22 @@ static bool is_asked_for(const struct start *s, const char *type)
 	return false;
 }
 
+/*
+ * Where the dyno's own $PORT is one of the host's it is not free, though nobody has it yet.  Whether
+ * it is one is known once the dyno's network is.
+ */
+static int pass_own_port(struct start *s, struct publish *p, struct dyno_err *err)
+{
+	int r;
+
+	if (!p->search || p->port != s->opts.dyno.port || p->port == UINT16_MAX)
+		return 0;
+	r = app_find_network(&s->app, err);
+	if (r == 0 && app_port_is_hosts(&s->app))
+		p->port++;
+	return r;
+}
+
 /* Its forwarder is kept until the dyno's monitors have come to it. */
 static int publish_one(struct start *s, const char *word, const char **ret, struct dyno_err *err)
 {
@@ -40,6 +56,9 @@ static int publish_one(struct start *s, const char *word, const char **ret, stru
 		return r;
 	if (s->n_keepers == PUBLISH_MAX)
 		return err_set(err, ERR_USAGE, E2BIG, "publish more than %u ports", PUBLISH_MAX);
+	r = pass_own_port(s, &p, err);
+	if (r < 0)
+		return r;
 	r = publish_open(&ask, &p, &s->keepers[s->n_keepers], err);
 	if (r < 0)
 		return r;

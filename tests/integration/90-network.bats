@@ -378,3 +378,23 @@ back_to() { [ "$(namespaces)" -le "$1" ]; }
 		"$BASE/user/dyno" run -q --network private:app "$dir" -- true
 	assert_error host.network
 }
+
+@test "C9.1 C12.3 without nft a formation has the host's network, with --port too, and is published beside it" {
+	local dir
+	dir=$(web_app)
+	out=$BATS_TEST_TMPDIR/out err=$BATS_TEST_TMPDIR/err
+	(exec 3>&- && exec unshare --mount bash -c '
+		mount -t tmpfs none /usr/sbin
+		mount -t tmpfs none /usr/local/sbin
+		exec "$@"' - "${user[@]}" "$DYNO" start --app shop --port 7000 "$dir" </dev/null >"$out" 2>"$err") &
+	pid=$!
+	wait_for 20 grep -q 'State changed from starting to up$' "$out"
+	grep -qF "Warning: the dyno has the host's network: " "$out" || fail "$(cat "$out")"
+	[ "$(sed -n 's/^dyno: web is at //p' "$err")" = http://127.0.0.1:7001 ] || fail "$(cat "$err")"
+	run -0 inside curl -sS -m 20 http://127.0.0.1:7001/
+	assert_line ok
+	run -0 inside curl -sS -m 20 http://127.0.0.1:7000/
+	assert_line ok
+	kill -INT "$pid"
+	finish 0
+}
