@@ -282,6 +282,10 @@ CURL *drain_curl(struct drain *d)
 	(void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	(void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ignore_body);
 	(void)curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, bound_socket);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* Who gives a look-up up does not wait for the thread that is at it: it ends by itself. */
+	(void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	if (d->url.ca)
 		(void)curl_easy_setopt(easy, CURLOPT_CAINFO, d->url.ca);
 	return easy;

@@ -157,8 +157,12 @@ time.sleep(1000)' 3>&- &
 	SH
 	run -0 unshare --mount --propagation private sh "$BATS_TEST_TMPDIR/start" "$BATS_TEST_TMPDIR/resolv.conf" \
 		"$DYNO" start --detach -q --network none --log syslog+udp://nowhere.example \
-		--log "syslog+tcp://127.0.0.1:$port" "$(app -t 'job: echo first; sleep 1; echo second; exec sleep 1000' shop)"
-	wait_for 20 got_line drain second
+		--log "syslog+tcp://127.0.0.1:$port" "$(app -t 'job: echo first; sleep 5; echo second; exec sleep 1000' shop)"
+	# the first look-up has been given up by then
+	wait_for 20 got_line drain 'job.1 - - second'
+	no_helper() { ! pgrep -x dyno-drain >/dev/null; }
+	run -0 dyno stop --now -q --all
+	wait_for 20 no_helper
 }
 
 # journald: the host's own program, with directories of its own in place of the host's: its socket is
@@ -323,7 +327,7 @@ journal_has() { journal | grep -qF "\"MESSAGE\":\"$1"; }
 	dir=$(app -t 'job: seq 200000; exec sleep 4711' shop)
 	mkfifo "$BATS_TEST_TMPDIR/fifo"
 	(exec 3>&- && exec "$DYNO" start -a shop --restart never --log-policy drop-oldest "$dir" \
-		>"$BATS_TEST_TMPDIR/fifo" 2>&1 </dev/null) &
+		>"$BATS_TEST_TMPDIR/fifo" 2>"$BATS_TEST_TMPDIR/stderr" </dev/null) &
 	servers+=("$!")
 	exec {reader}<"$BATS_TEST_TMPDIR/fifo"
 	wait_for 30 pgrep -fx 'sleep 4711'
