@@ -149,7 +149,7 @@ log_has() { grep -q "app.*: $2\$" "$BASE/data/logs/scope-$1/worker.1.log"; }
 		run -0 dyno stop "scope-$scope/worker.1"
 		for who in main child session; do
 			[[ " main $await " == *" $who "* ]] || run ! log_has "$scope" "$who"
-			[[ " main $await " != *" $who "* ]] || log_has "$scope" "$who" || fail "$scope: no $who"
+			[[ " main $await " != *" $who "* ]] || log_has "$scope" "$who" || fail "$scope: no $who: $(cat "$BASE/data/logs/scope-$scope/worker.1.log")"
 		done
 	done
 	grep -q 'Stopping process with SIGTERM' "$BASE/data/logs/scope-main/worker.1.log" || fail "line"

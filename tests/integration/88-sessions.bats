@@ -228,6 +228,9 @@ holds_as_many() { [ "$(as_user ls "/proc/$(monitor_of job.1)/fd" | wc -l)" = "$1
 		says 20 ready
 		(exec 3>&- && exec "${user[@]}" "$DYNO" wait "shapes/$name" >/dev/null) &
 		waiter=$!
+		# one that comes after the end is told that nothing lives there
+		listens() { find "/proc/$waiter/fd" -lname 'socket:*' | grep -q .; }
+		wait_for 20 listens
 		# shellcheck disable=SC2086 # with its option
 		run -0 dyno stop $how
 		ended=0
