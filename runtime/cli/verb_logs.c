@@ -31,6 +31,8 @@
 
 /* Somebody has left, or reads no more: no failure. */
 #define LEFT 1
+/* All lines that were asked for have been told: what comes meanwhile is none of them. */
+#define TOLD 2
 
 struct logs_options {
 	struct cli_common common;
@@ -105,6 +107,7 @@ static const struct opt options[] = {
  * struct logs - one call.
  * @own: see view.h; @own_fd: -EBADF without -f
  * @paced: nothing is written for which there is no room
+ * @left: lines still to be told; DYNO_LOG_ALL: with no end but the log's
  */
 struct logs {
 	struct cli *cli;
@@ -113,6 +116,7 @@ struct logs {
 	struct pollfd own[VIEW_FDS];
 	int own_fd;
 	bool paced;
+	uint64_t left;
 	struct dyno_err *err;
 };
 
@@ -176,6 +180,10 @@ static int on_line(void *data, const struct dyno_log_line *line)
 {
 	struct logs *l = data;
 
+	if (l->left == 0)
+		return TOLD;
+	if (l->left != DYNO_LOG_ALL)
+		l->left--;
 	logview_add(&l->view, line->record, line->record_len, &l->cli->out);
 	return l->cli->out.len < WRITE_BYTES ? 0 : flush(l);
 }
@@ -184,7 +192,7 @@ static int print(struct logs *l)
 {
 	int r = dyno_log_read(l->log, on_line, l, l->err);
 
-	return r == 0 ? flush(l) : r;
+	return r == 0 || r == TOLD ? flush(l) : r;
 }
 
 static bool is_file(int fd)
@@ -234,14 +242,19 @@ static int take_patterns(struct cli *cli, const struct logs_options *o, struct d
 	return 0;
 }
 
+static uint64_t lines_wanted(const struct logs_options *o)
+{
+	if (o->lines.set)
+		return o->lines.n;
+	return o->since_us ? DYNO_LOG_ALL : LINES_DEFAULT;
+}
+
 static int open_log(struct cli *cli, struct dyno_host *host, const struct logs_options *o,
 		    struct dyno_log **ret, struct dyno_err *err)
 {
 	struct dyno_log_opts opts = {
 		.app = o->ask.app,
-		.lines = o->lines.set  ? o->lines.n
-			 : o->since_us ? DYNO_LOG_ALL
-				       : LINES_DEFAULT,
+		.lines = lines_wanted(o),
 		.since_us = o->since_us,
 		.source = o->source == SOURCE_ANY ? NULL : sources[o->source],
 	};
@@ -261,7 +274,12 @@ static int logs_main(struct cli *cli, struct dyno_err *err)
 {
 	const struct logs_options *o = cli->options;
 	_cleanup_host_ struct dyno_host *host = NULL;
-	struct logs l = {.cli = cli, .own_fd = -EBADF, .err = err};
+	struct logs l = {
+		.cli = cli,
+		.own_fd = -EBADF,
+		.left = o->follow ? DYNO_LOG_ALL : lines_wanted(o),
+		.err = err,
+	};
 	int r;
 
 	if (o->raw && o->common.json)

@@ -86,6 +86,19 @@ fails() {
 	[[ $output != *$'\e'* ]] || lib_seen "no colours"
 }
 
+@test "logs -n N are N lines, also of an app that goes on printing" {
+	local n
+	dyno start --detach -q "$(app -t 'worker: while :; do printf "%01000d\n" {1..100}; done' chatter)" >/dev/null
+	# more than one read of a reader has come
+	grown() { [ "$(dyno logs -a chatter -n 2000 | wc -l)" = 2000 ]; }
+	wait_for 20 grown
+	for n in 0 1 2 3 150; do
+		[ "$(dyno logs -a chatter -n "$n" | wc -l)" = "$n" ] || fail "not $n"
+	done
+	[ "$(dyno logs -a chatter | wc -l)" = 100 ] || fail "not the default"
+	dyno stop -q --now --all
+}
+
 @test "logs --since leaves out what is older, of an app whose dynos have ended too" {
 	begin_app shop --restart never -- 'job: echo before; sleep 0.05'
 	dyno wait -q job.1 || :
