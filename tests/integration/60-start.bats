@@ -8,13 +8,7 @@ load dynos
 
 # Whatever a test has left alive is stopped before the host is looked at.
 teardown() {
-	[ -z "${pid:-}" ] || kill -TERM "$pid" 2>/dev/null || :
-	local place
-	for place in "$DYNO_CFG_RUN_DIR"/*/*/ctl.sock; do
-		[ -S "$place" ] || continue
-		place=${place%/ctl.sock}
-		dyno stop --now "${place#"$DYNO_CFG_RUN_DIR"/}" >/dev/null 2>&1 || :
-	done
+	end_dynos
 	lib_teardown
 }
 

@@ -57,13 +57,7 @@ setup() {
 
 # Whatever a test has left alive is stopped; then the host must be as it was before its first dyno.
 teardown() {
-	local place
-	[ -z "${pid:-}" ] || kill -TERM "$pid" 2>/dev/null || :
-	for place in "$DYNO_CFG_RUN_DIR"/*/*/ctl.sock; do
-		[ -S "$place" ] || continue
-		place=${place%/ctl.sock}
-		dyno stop --now "${place#"$DYNO_CFG_RUN_DIR"/}" >/dev/null 2>&1 || :
-	done
+	end_dynos
 	wait_for 20 no_links
 	dyno gc --network -q || :
 	[ "$(inside cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || fail "forwarding is still on"
@@ -86,13 +80,6 @@ no_links() { ! inside ip -o link | grep -q ' dyno-'; }
 links() { inside ip -o link | grep -c ' dyno-'; }
 # of DYNO MEMBER: a member of what inspect tells of it
 of() { dyno inspect --json "$1" | jq -r "$2"; }
-# web_app: an app that listens well
-web_app() {
-	local dir
-	dir=$(app -t 'web: exec python3 listen.py' web)
-	tar -xzOf "$SHAPES" ./app/listen.py | put "$dir/listen.py"
-	echo "$dir"
-}
 # ask HOST PORT: for the dyno's bash: what is there says a line
 ask='ask() { exec 9<>"/dev/tcp/$1/$2" && head -n 1 <&9; }; '
 

@@ -58,13 +58,7 @@ setup() {
 
 # Whatever a test has left alive is stopped.
 teardown() {
-	local place
-	[ -z "${pid:-}" ] || kill -TERM "$pid" 2>/dev/null || :
-	for place in "$DYNO_CFG_RUN_DIR"/*/*/ctl.sock; do
-		[ -S "$place" ] || continue
-		place=${place%/ctl.sock}
-		dyno stop --now "${place#"$DYNO_CFG_RUN_DIR"/}" >/dev/null 2>&1 || :
-	done
+	end_dynos
 	lib_teardown
 }
 
@@ -103,13 +97,6 @@ pastas() { pgrep -u "$USER_ID" ${1:+-P "$1"} '^(pasta|passt)' || :; }
 no_pasta() { [ -z "$(pastas)" ]; }
 # listening: what listens on the host, but for what the tests serve there
 listening() { inside ss -Hltun | awk '{ print $1, $5 }' | grep -vE ':600[12]$' || :; }
-# web_app: an app that listens well
-web_app() {
-	local dir
-	dir=$(app -t 'web: exec python3 listen.py' web)
-	tar -xzOf "$SHAPES" ./app/listen.py | put "$dir/listen.py"
-	echo "$dir"
-}
 # ask HOST PORT: for the dyno's bash: what is there says a line, $within 20 seconds or not at all
 ask='ask() { timeout "${within:-20}" bash -c "exec 9<>\"/dev/tcp/$1/$2\" && head -n 1 <&9"; }; '
 

@@ -4,6 +4,8 @@
 #
 #   app [-t TYPE:COMMAND]... [NAME]  an app directory of the user's own, $BASE/apps/NAME; its path
 #                                    is printed
+#   web_app                          one whose web listens well; its path is printed
+#   end_dynos                        for teardown: what is left of `begin` and of monitors is stopped
 #   begin ARG...                     dyno run ARG... in the background: $pid, $out and $err (files)
 #   finish STATUS                    wait for it; its status must be that
 #   up [SECONDS]                     wait until it has said that it is up
@@ -51,6 +53,24 @@ put() {
 	as_user mkdir -p "$(dirname "$1")"
 	as_user tee "$1" >/dev/null
 	[ -z "${2:-}" ] || as_user chmod "$2" "$1"
+}
+
+web_app() {
+	local dir
+	dir=$(app -t 'web: exec python3 listen.py' web)
+	tar -xzOf "$SHAPES" ./app/listen.py | put "$dir/listen.py"
+	echo "$dir"
+}
+
+# A place without a socket is not a live dyno's.
+end_dynos() {
+	local place
+	[ -z "${pid:-}" ] || kill -TERM "$pid" 2>/dev/null || :
+	for place in "$DYNO_CFG_RUN_DIR"/*/*/ctl.sock; do
+		[ -S "$place" ] || continue
+		place=${place%/ctl.sock}
+		dyno stop --now "${place#"$DYNO_CFG_RUN_DIR"/}" >/dev/null 2>&1 || :
+	done
 }
 
 begin() {
